@@ -1,0 +1,254 @@
+//! Frames between driver and executors: a fixed header and bounded fields. Knows bytes, not what they mean.
+//!
+//! ```text
+//! header   "SC"  version u8  kind u8  length u32        8 bytes, numbers big-endian
+//! body     fields, one after the other, `length` bytes, nothing left over
+//! ```
+
+use std::fmt;
+
+use crate::secret::{Secret, WipedBuffer};
+
+/// The first two bytes of every frame: a peer that speaks another protocol is noticed at once.
+const MAGIC: [u8; 2] = *b"SC";
+
+/// The version of this framing.
+const FRAME_VERSION: u8 = 1;
+
+/// Bytes of a header.
+pub const HEADER_LENGTH: usize = 8;
+
+/// Longest body: a bundle of a few credentials has under 10 KiB; the cap is checked before any memory is taken.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// What a frame's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Which message follows. Its meaning is `distribute`'s.
+    pub kind: u8,
+    /// How many bytes of body follow, at most [`MAX_BODY`].
+    pub length: usize,
+}
+
+impl Header {
+    /// The header of a frame with this body.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] above [`MAX_BODY`].
+    pub fn encode(kind: u8, body: &[u8]) -> Result<[u8; HEADER_LENGTH], FrameError> {
+        let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_BODY).ok_or(FrameError::TooLong)?;
+        let [m0, m1] = MAGIC;
+        let [l0, l1, l2, l3] = length.to_be_bytes();
+        Ok([m0, m1, FRAME_VERSION, kind, l0, l1, l2, l3])
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// [`FrameError`] if it is not one of ours or announces too much.
+    pub fn decode(bytes: [u8; HEADER_LENGTH]) -> Result<Self, FrameError> {
+        let [m0, m1, version, kind, l0, l1, l2, l3] = bytes;
+        if [m0, m1] != MAGIC {
+            return Err(FrameError::Magic);
+        }
+        if version != FRAME_VERSION {
+            return Err(FrameError::Version { version });
+        }
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let length = usize::try_from(length).ok().filter(|length| *length <= MAX_BODY).ok_or(FrameError::TooLong)?;
+        Ok(Self { kind, length })
+    }
+}
+
+/// Writes a body's fields into wiped memory of a fixed size.
+#[derive(Debug)]
+pub struct FieldWriter(WipedBuffer);
+
+impl FieldWriter {
+    /// An empty body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(WipedBuffer::with_capacity(MAX_BODY))
+    }
+
+    /// Bytes of a fixed length, without a length in front.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] if the body is full, here and in all the others.
+    pub fn fixed(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        self.0.push(bytes).map_err(|_| FrameError::TooLong)
+    }
+
+    /// One byte.
+    ///
+    /// # Errors
+    /// As [`FieldWriter::fixed`].
+    pub fn u8(&mut self, value: u8) -> Result<(), FrameError> {
+        self.fixed(&[value])
+    }
+
+    /// Eight bytes, big-endian.
+    ///
+    /// # Errors
+    /// As [`FieldWriter::fixed`].
+    pub fn u64(&mut self, value: u64) -> Result<(), FrameError> {
+        self.fixed(&value.to_be_bytes())
+    }
+
+    /// How many of something follow: one byte.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] above 255.
+    pub fn count(&mut self, count: usize) -> Result<(), FrameError> {
+        self.u8(u8::try_from(count).map_err(|_| FrameError::TooLong)?)
+    }
+
+    /// A text of at most 255 bytes: its length in one byte, then the text.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] above 255 bytes.
+    pub fn text(&mut self, text: &str) -> Result<(), FrameError> {
+        self.count(text.len())?;
+        self.fixed(text.as_bytes())
+    }
+
+    /// A secret: its length in two bytes, then the secret.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] above 65,535 bytes.
+    pub fn secret(&mut self, secret: &Secret) -> Result<(), FrameError> {
+        let bytes = secret.expose().as_bytes();
+        let length = u16::try_from(bytes.len()).map_err(|_| FrameError::TooLong)?;
+        self.fixed(&length.to_be_bytes())?;
+        self.fixed(bytes)
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl Default for FieldWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads a body's fields in order.
+pub struct FieldReader<'a>(&'a [u8]);
+
+impl<'a> FieldReader<'a> {
+    /// A reader at the start of `body`.
+    #[must_use]
+    pub fn new(body: &'a [u8]) -> Self {
+        Self(body)
+    }
+
+    /// Bytes of a fixed length.
+    ///
+    /// # Errors
+    /// [`FrameError::Truncated`] if the body ends before, here and in all the others.
+    pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(FrameError::Truncated)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    /// One byte.
+    ///
+    /// # Errors
+    /// As [`FieldReader::fixed`].
+    pub fn u8(&mut self) -> Result<u8, FrameError> {
+        self.fixed().map(u8::from_be_bytes)
+    }
+
+    /// Eight bytes, big-endian.
+    ///
+    /// # Errors
+    /// As [`FieldReader::fixed`].
+    pub fn u64(&mut self) -> Result<u64, FrameError> {
+        self.fixed().map(u64::from_be_bytes)
+    }
+
+    /// How many of something follow, at most `most`.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] above `most`.
+    pub fn count(&mut self, most: usize) -> Result<usize, FrameError> {
+        let count = usize::from(self.u8()?);
+        if count > most { Err(FrameError::TooLong) } else { Ok(count) }
+    }
+
+    /// A text of at most 255 bytes.
+    ///
+    /// # Errors
+    /// [`FrameError::NotText`] if it is not UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, FrameError> {
+        let length = usize::from(self.u8()?);
+        std::str::from_utf8(self.take(length)?).map_err(|_| FrameError::NotText)
+    }
+
+    /// A secret of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] above `most`, [`FrameError::NotText`] if it is not UTF-8.
+    pub fn secret(&mut self, most: usize) -> Result<Secret, FrameError> {
+        let length = usize::from(self.fixed().map(u16::from_be_bytes)?);
+        if length > most {
+            return Err(FrameError::TooLong);
+        }
+        std::str::from_utf8(self.take(length)?).map(Secret::from_text).map_err(|_| FrameError::NotText)
+    }
+
+    /// Ends the reading: nothing may be left over.
+    ///
+    /// # Errors
+    /// [`FrameError::Trailing`] if something is.
+    pub fn end(self) -> Result<(), FrameError> {
+        if self.0.is_empty() { Ok(()) } else { Err(FrameError::Trailing) }
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], FrameError> {
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(FrameError::Truncated)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+}
+
+/// Why bytes are not a frame of ours. Nothing of the bytes is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The first bytes are not ours.
+    Magic,
+    /// A framing version that we do not speak.
+    Version {
+        /// Which.
+        version: u8,
+    },
+    /// Longer, or more, than the limit.
+    TooLong,
+    /// The body ends in the middle of a field.
+    Truncated,
+    /// Something stands behind the last field.
+    Trailing,
+    /// A text is not UTF-8.
+    NotText,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Magic => f.write_str("the peer does not speak safe-conduct's protocol"),
+            Self::Version { version } => write!(f, "the peer speaks framing version {version}, not {FRAME_VERSION}"),
+            Self::TooLong => f.write_str("a frame or a field is longer than its limit"),
+            Self::Truncated => f.write_str("a frame ends in the middle of a field"),
+            Self::Trailing => f.write_str("a frame has bytes behind its last field"),
+            Self::NotText => f.write_str("a text in a frame is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}

@@ -1,0 +1,13 @@
+//! Bytes to values and back. No I/O, no clock, no threads, no policy; one fuzz target a file.
+
+pub mod base64url;
+pub mod form;
+pub mod frame;
+pub mod hash;
+pub mod http1;
+pub mod json;
+pub mod jwks;
+pub mod jwt;
+pub mod properties;
+pub mod sts_xml;
+pub mod url;

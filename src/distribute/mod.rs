@@ -1,0 +1,1 @@
+//! Driver and executors: one ask, one answer.

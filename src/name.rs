@@ -1,0 +1,169 @@
+//! Names that are checked once and are types from then on. Knows their forms, not what they open.
+
+use std::fmt;
+
+/// Defines a name: a checked text that compares byte for byte and is never normalised.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $lengths:expr, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks `text` and keeps it as it is.
+            ///
+            /// # Errors
+            /// [`NameError`] says which rule is broken and never repeats the text.
+            pub fn new(text: &str) -> Result<Self, NameError> {
+                check($what, text, $lengths, $allowed)?;
+                Ok(Self(text.to_owned()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// An issuer identifier, compared byte for byte (OIDC Discovery 1.0, section 4.3): 1 to 2,048 printable ASCII characters.
+    Issuer, "issuer", 1..=2048, |c| c.is_ascii_graphic()
+);
+name!(
+    /// An audience, compared byte for byte (RFC 7519, section 4.1.3): 1 to 1,024 characters, no control character.
+    Audience, "audience", 1..=1024, |c| !c.is_control()
+);
+name!(
+    /// Whom a verified token speaks for: 1 to 255 characters (OIDC Core 1.0, section 2: `sub` must not exceed 255), no
+    /// control character.
+    Principal, "principal", 1..=255, |c| !c.is_control()
+);
+name!(
+    /// A token's `sub` claim, as the issuer wrote it (OIDC Core 1.0, section 2: at most 255 characters); no control
+    /// character. The principal, unless another claim is configured.
+    Subject, "subject", 1..=255, |c| !c.is_control()
+);
+name!(
+    /// What a credential opens, as Hadoop names file systems: `s3a`, `gs`, `kafka`. 1 to 32 of `a-z 0-9 + . -`.
+    Scheme, "scheme", 1..=32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '.' | '-')
+);
+name!(
+    /// A name of a credential's property, such as `fs.s3a.access.key`: 1 to 128 of `A-Z a-z 0-9 . _ -`.
+    PropertyName, "property name", 1..=128, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+);
+name!(
+    /// A role's ARN (STS model: 20 to 2,048 characters), such as `arn:aws:iam::123456789012:role/spark`.
+    RoleArn, "role ARN", 20..=2048, |c| c.is_ascii_graphic()
+);
+name!(
+    /// A role session's name (STS model: 2 to 64 of `A-Z a-z 0-9 _ + = , . @ -`).
+    SessionName, "session name", 2..=64, is_session_character
+);
+name!(
+    /// An AWS region, such as `eu-central-1`: checked before it becomes part of a host name.
+    Region, "region", 5..=32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+);
+name!(
+    /// What an executor calls itself in the driver's audit lines: 1 to 128 of `A-Z a-z 0-9 . _ -`. It proves nothing.
+    ExecutorName, "executor name", 1..=128, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+);
+
+/// Whether STS allows `c` in a role session's name (STS model: `[\w+=,.@-]*`, with ASCII `\w`).
+#[must_use]
+pub fn is_session_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '=' | ',' | '.' | '@' | '-')
+}
+
+fn check(
+    what: &'static str,
+    text: &str,
+    lengths: std::ops::RangeInclusive<usize>,
+    allowed: impl Fn(char) -> bool,
+) -> Result<(), NameError> {
+    if !lengths.contains(&text.len()) {
+        return Err(NameError::Length { what, length: text.len(), least: *lengths.start(), most: *lengths.end() });
+    }
+    match text.chars().position(|c| !allowed(c)) {
+        Some(position) => Err(NameError::Character { what, position }),
+        None => Ok(()),
+    }
+}
+
+/// Why a text is not a name of its kind. It never holds the text: a token may have been put there by mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Too short or too long.
+    Length {
+        /// Which kind of name.
+        what: &'static str,
+        /// Bytes found.
+        length: usize,
+        /// Fewest bytes allowed.
+        least: usize,
+        /// Most bytes allowed.
+        most: usize,
+    },
+    /// A character that must not stand there.
+    Character {
+        /// Which kind of name.
+        what: &'static str,
+        /// Where, counted in characters from 0.
+        position: usize,
+    },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { what, length, least, most } => {
+                write!(f, "the {what} has {length} bytes, not {least} to {most}")
+            }
+            Self::Character { what, position } => {
+                write!(f, "the {what} has a character that is not allowed at position {position}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_kept_at_both_ends() {
+        assert_eq!(
+            SessionName::new("a"),
+            Err(NameError::Length { what: "session name", length: 1, least: 2, most: 64 })
+        );
+        assert!(SessionName::new("ab").is_ok());
+        assert!(SessionName::new(&"a".repeat(64)).is_ok());
+        assert!(SessionName::new(&"a".repeat(65)).is_err());
+        assert!(RoleArn::new(&"a".repeat(19)).is_err());
+        assert!(RoleArn::new(&"a".repeat(20)).is_ok());
+        assert!(RoleArn::new(&"a".repeat(2049)).is_err());
+        assert!(Principal::new(&"a".repeat(255)).is_ok());
+        assert!(Principal::new(&"a".repeat(256)).is_err());
+        assert!(Audience::new("").is_err());
+    }
+
+    #[test]
+    fn characters_outside_the_alphabet_are_refused_at_their_place() {
+        assert_eq!(SessionName::new("sy:a"), Err(NameError::Character { what: "session name", position: 2 }));
+        assert_eq!(Scheme::new("S3a"), Err(NameError::Character { what: "scheme", position: 0 }));
+        assert_eq!(Region::new("eu-central-1.evil"), Err(NameError::Character { what: "region", position: 12 }));
+        assert_eq!(Principal::new("a\u{1b}[31m"), Err(NameError::Character { what: "principal", position: 1 }));
+        assert_eq!(Issuer::new("https://a b"), Err(NameError::Character { what: "issuer", position: 9 }));
+    }
+}

@@ -1,0 +1,95 @@
+//! Exchanges: a verified user becomes a credential. The trait, the error, and who serves which scheme.
+
+mod aws_sts;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::credential::ServiceCredential;
+use crate::error::{Actionable, Facts};
+use crate::identity::UserContext;
+use crate::name::Scheme;
+use crate::time::Moment;
+
+/// Exchanges a verified user for a credential.
+pub trait CredentialProvider: Send + Sync {
+    /// One exchange. It does not retry, cache or schedule: the manager does all three. It must end by itself; after
+    /// [`RESOLVE_LIMIT`](crate::manager::RESOLVE_LIMIT) the manager counts it as failed.
+    ///
+    /// # Errors
+    /// [`ResolveError`]: its retry class decides when the manager tries again.
+    fn resolve(&self, user: &UserContext, scheme: &Scheme, at: Moment) -> Result<ServiceCredential, ResolveError>;
+}
+
+/// Which provider serves which scheme.
+#[derive(Clone, Default)]
+pub struct Providers {
+    by_scheme: BTreeMap<Scheme, Arc<dyn CredentialProvider>>,
+}
+
+impl Providers {
+    /// No provider.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also `provider`, for `scheme`. A second one for the same scheme replaces the first.
+    #[must_use]
+    pub fn with(mut self, scheme: Scheme, provider: Arc<dyn CredentialProvider>) -> Self {
+        self.by_scheme.insert(scheme, provider);
+        self
+    }
+
+    /// All of them, by scheme.
+    pub fn iter(&self) -> impl Iterator<Item = (&Scheme, &Arc<dyn CredentialProvider>)> {
+        self.by_scheme.iter()
+    }
+}
+
+impl fmt::Debug for Providers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_scheme.keys()).finish()
+    }
+}
+
+/// Why an exchange failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// A provider of one's own failed; it says itself what that means.
+    Own {
+        /// Code, fault, retry class and remedy.
+        facts: Facts,
+    },
+}
+
+impl ResolveError {
+    /// How long the service asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Own { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own { facts } => write!(f, "the provider reports {}", facts.code),
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+impl Actionable for ResolveError {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::Own { facts } => *facts,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The one type that holds a secret, and the one buffer that secrets pass through. Knows nothing of what they open.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A secret text: an identity token, a secret key, a session token, an endpoint token.
+///
+/// It is wiped when dropped, and [`Secret::expose`] is the only way to read it. There is no way to print, copy,
+/// compare or serialise it by accident:
+///
+/// ```compile_fail
+/// let secret = safe_conduct::Secret::from_text("s");
+/// println!("{secret}");
+/// ```
+/// ```compile_fail
+/// let secret = safe_conduct::Secret::from_text("s");
+/// let copy = secret.clone();
+/// ```
+/// ```compile_fail
+/// let secret = safe_conduct::Secret::from_text("s");
+/// let same = secret == safe_conduct::Secret::from_text("s");
+/// ```
+/// ```compile_fail
+/// fn needs_serialize<T: serde::Serialize>(_: T) {}
+/// needs_serialize(safe_conduct::Secret::from_text("s"));
+/// ```
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Copies `text` into an allocation of exactly its size. The caller wipes its own copy.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        // `Box<str>` from a `&str` allocates once, at the final size: no growth, so no copy is left behind.
+        Self(SecretString::from(Box::<str>::from(text)))
+    }
+
+    /// The secret itself. Every use is a place that an auditor reads: keep them few.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether `candidate` is this secret, in a time that depends on the lengths only.
+    #[must_use]
+    pub fn matches(&self, candidate: &[u8]) -> bool {
+        self.expose().as_bytes().ct_eq(candidate).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// A byte buffer whose size is fixed when it is made and whose content is wiped when it is dropped.
+///
+/// It never grows: a growing `Vec` would leave unwiped copies behind.
+pub struct WipedBuffer(Zeroizing<Vec<u8>>);
+
+impl WipedBuffer {
+    /// An empty buffer that can hold `capacity` bytes.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+    }
+
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// [`BufferFull`] if they do not fit; the buffer is then as it was.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), BufferFull> {
+        if bytes.len() > self.0.capacity().saturating_sub(self.0.len()) {
+            return Err(BufferFull);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Shortens the content to its first `length` bytes and wipes the rest.
+    pub fn truncate(&mut self, length: usize) {
+        if let Some(rest) = self.0.get_mut(length..) {
+            rest.zeroize();
+        }
+        self.0.truncate(length);
+    }
+
+    /// What has been written so far.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
+    /// The content as a [`Secret`], if it is UTF-8.
+    ///
+    /// # Errors
+    /// [`std::str::Utf8Error`] says where the text stops being UTF-8, never what stands there.
+    pub fn to_secret(&self) -> Result<Secret, std::str::Utf8Error> {
+        std::str::from_utf8(self.as_slice()).map(Secret::from_text)
+    }
+}
+
+impl fmt::Debug for WipedBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WipedBuffer({} bytes, hidden)", self.0.len())
+    }
+}
+
+/// Serialisers write through this; a full buffer is an error of kind `WriteZero`.
+impl std::io::Write for WipedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.push(bytes).map_err(|BufferFull| std::io::Error::from(std::io::ErrorKind::WriteZero))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The bytes do not fit into a [`WipedBuffer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BufferFull;
+
+impl fmt::Display for BufferFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the buffer is full")
+    }
+}
+
+impl std::error::Error for BufferFull {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_the_secret() {
+        let secret = Secret::from_text("PLANTED");
+        assert_eq!(format!("{secret:?}"), "Secret(hidden)");
+    }
+
+    #[test]
+    fn matches_only_the_very_same_bytes() {
+        let secret = Secret::from_text("0123456789abcdef");
+        assert!(secret.matches(b"0123456789abcdef"));
+        assert!(!secret.matches(b"0123456789abcdeF"));
+        assert!(!secret.matches(b"0123456789abcde"));
+        assert!(!secret.matches(b"0123456789abcdef0"));
+        assert!(!secret.matches(b""));
+    }
+
+    #[test]
+    fn a_buffer_takes_its_capacity_and_not_a_byte_more() {
+        let mut buffer = WipedBuffer::with_capacity(4);
+        let capacity = buffer.0.capacity();
+        assert_eq!(buffer.push(&vec![b'x'; capacity]), Ok(()));
+        assert_eq!(buffer.push(b"y"), Err(BufferFull));
+        assert_eq!(buffer.as_slice().len(), capacity);
+        assert_eq!(buffer.0.capacity(), capacity, "it must not have grown");
+    }
+
+    #[test]
+    fn a_shortened_buffer_keeps_its_first_bytes_only() {
+        let mut buffer = WipedBuffer::with_capacity(8);
+        buffer.push(b"secret\n").unwrap();
+        buffer.truncate(6);
+        assert_eq!(buffer.as_slice(), b"secret");
+        assert_eq!(buffer.to_secret().unwrap().expose(), "secret");
+    }
+
+    #[test]
+    fn a_buffer_that_is_not_text_is_no_secret() {
+        let mut buffer = WipedBuffer::with_capacity(2);
+        buffer.push(&[0xff, 0xfe]).unwrap();
+        assert!(buffer.to_secret().is_err());
+    }
+}

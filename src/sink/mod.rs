@@ -1,0 +1,1 @@
+//! Places where unmodified software looks for credentials.

@@ -1,0 +1,9 @@
+//! The only door to the outside: files, HTTP, TLS, the clock, randomness, processes.
+
+pub mod clock;
+pub mod file;
+pub mod http;
+#[cfg(feature = "cli")]
+pub mod process;
+pub mod random;
+pub mod tls;
