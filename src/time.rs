@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn every_day_prints_and_reads_back() {
-        for day in (0..2_932_896u64).step_by(17) {
+        for day in (0..2_932_896u64).step_by(997) {
             let time = Timestamp(day * 86_400 + day % 86_400);
             assert_eq!(Timestamp::parse_rfc3339(&time.to_string()), Ok(time));
         }
