@@ -68,6 +68,12 @@ impl WipedBuffer {
         Self(Zeroizing::new(Vec::with_capacity(capacity)))
     }
 
+    /// A buffer that is full of `length` zero bytes, for a reader to write into.
+    #[must_use]
+    pub fn zeroed(length: usize) -> Self {
+        Self(Zeroizing::new(vec![0; length]))
+    }
+
     /// Appends `bytes`.
     ///
     /// # Errors
@@ -92,6 +98,12 @@ impl WipedBuffer {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.0.as_slice()
+    }
+
+    /// What has been written so far, for overwriting in place.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.0.as_mut_slice()
     }
 
     /// The content as a [`Secret`], if it is UTF-8.
