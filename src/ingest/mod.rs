@@ -6,9 +6,9 @@ mod keys;
 use std::fmt;
 
 use crate::codec::hash::Sha256;
-use crate::error::{Actionable, Facts};
+use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::identity::UserContext;
-use crate::time::Moment;
+use crate::time::{Moment, Timestamp};
 
 /// Reads the identity token and notices that it changed.
 pub trait TokenIngestor: Send {
@@ -28,11 +28,29 @@ pub trait TokenIngestor: Send {
 /// Why there is no verified user.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum IngestError {}
+pub enum IngestError {
+    /// The token is good, but expires so soon that an exchange could come too late.
+    NearlyExpired {
+        /// When it expires.
+        expires_at: Timestamp,
+        /// What time it is.
+        now: Timestamp,
+    },
+    /// An ingestor of one's own failed; it says itself what that means.
+    Own {
+        /// Code, fault, retry class and remedy.
+        facts: Facts,
+    },
+}
 
 impl fmt::Display for IngestError {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NearlyExpired { expires_at, now } => {
+                write!(f, "the identity token expires at {expires_at}, too soon for an exchange at {now}")
+            }
+            Self::Own { facts } => write!(f, "the token's ingestor reports {}", facts.code),
+        }
     }
 }
 
@@ -40,6 +58,14 @@ impl std::error::Error for IngestError {}
 
 impl Actionable for IngestError {
     fn facts(&self) -> Facts {
-        match *self {}
+        match self {
+            Self::NearlyExpired { .. } => Facts::new(
+                "TOKEN_NEARLY_EXPIRED",
+                Fault::Identity,
+                Retry::OnNewToken,
+                "Wait for the next token; if none comes, check kubelet or whoever writes the token file.",
+            ),
+            Self::Own { facts } => *facts,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::ServiceCredential;
-use crate::error::{Actionable, Facts};
+use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::identity::UserContext;
 use crate::name::Scheme;
 use crate::time::Moment;
@@ -43,6 +43,12 @@ impl Providers {
         self
     }
 
+    /// The provider for `scheme`.
+    #[must_use]
+    pub fn for_scheme(&self, scheme: &Scheme) -> Option<&Arc<dyn CredentialProvider>> {
+        self.by_scheme.get(scheme)
+    }
+
     /// All of them, by scheme.
     pub fn iter(&self) -> impl Iterator<Item = (&Scheme, &Arc<dyn CredentialProvider>)> {
         self.by_scheme.iter()
@@ -59,6 +65,8 @@ impl fmt::Debug for Providers {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ResolveError {
+    /// A provider panicked.
+    Panicked,
     /// A provider of one's own failed; it says itself what that means.
     Own {
         /// Code, fault, retry class and remedy.
@@ -71,7 +79,7 @@ impl ResolveError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Own { .. } => None,
+            Self::Panicked | Self::Own { .. } => None,
         }
     }
 }
@@ -79,6 +87,7 @@ impl ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Panicked => f.write_str("the provider panicked"),
             Self::Own { facts } => write!(f, "the provider reports {}", facts.code),
         }
     }
@@ -89,6 +98,12 @@ impl std::error::Error for ResolveError {}
 impl Actionable for ResolveError {
     fn facts(&self) -> Facts {
         match self {
+            Self::Panicked => Facts::new(
+                "PROVIDER_PANICKED",
+                Fault::Service,
+                Retry::Backoff,
+                "Report it to whoever maintains the provider of this scheme.",
+            ),
             Self::Own { facts } => *facts,
         }
     }
