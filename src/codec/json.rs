@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::secret::{Secret, WipedBuffer};
+
 /// One line of JSON, member by member. For audit lines: never for secrets, since its memory grows.
 #[derive(Debug)]
 pub struct JsonLine(String);
@@ -45,6 +47,47 @@ impl Default for JsonLine {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A member's value in a JSON object that may hold secrets.
+#[derive(Debug)]
+pub enum JsonValue<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A secret text.
+    Secret(&'a Secret),
+    /// A number.
+    Number(u64),
+}
+
+/// A JSON object in wiped memory that is taken at its full size at once.
+#[must_use]
+pub fn credential_json(members: &[(&str, JsonValue<'_>)]) -> WipedBuffer {
+    let longest = members.iter().fold(2usize, |sum, (name, value)| {
+        let value = match value {
+            JsonValue::Text(text) => text.len(),
+            JsonValue::Secret(secret) => secret.expose().len(),
+            JsonValue::Number(_) => 20,
+        };
+        // Six bytes for an escaped one; two pairs of quotes, a colon and a comma.
+        sum.saturating_add(name.len().saturating_add(value).saturating_mul(6)).saturating_add(6)
+    });
+    let mut out = WipedBuffer::with_capacity(longest);
+    let mut separator: &[u8] = b"{";
+    for (name, value) in members {
+        // None of these can fail: the buffer is long enough for the longest form.
+        let _ = out.push(separator);
+        let _ = serde_json::to_writer(&mut out, name);
+        let _ = out.push(b":");
+        let _ = match value {
+            JsonValue::Text(text) => serde_json::to_writer(&mut out, text),
+            JsonValue::Secret(secret) => serde_json::to_writer(&mut out, secret.expose()),
+            JsonValue::Number(number) => serde_json::to_writer(&mut out, number),
+        };
+        separator = b",";
+    }
+    let _ = out.push(if members.is_empty() { b"{}" } else { b"}" });
+    out
 }
 
 fn escaped(text: &str) -> String {

@@ -1,0 +1,5 @@
+//! One file a command.
+
+mod command;
+mod install;
+mod ready;
