@@ -4,11 +4,16 @@ mod file;
 mod keys;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::codec::hash::Sha256;
-use crate::error::{Actionable, Facts};
-use crate::identity::UserContext;
+use crate::error::{Actionable, Facts, Fault, Retry};
+use crate::identity::{UserContext, VerifyError};
+use crate::sys::file::FileError;
 use crate::time::Moment;
+
+pub use file::FileTokenIngestor;
+pub use keys::{KeySource, KeySourceError, REFETCH_PAUSE};
 
 /// Reads the identity token and notices that it changed.
 pub trait TokenIngestor: Send {
@@ -28,18 +33,54 @@ pub trait TokenIngestor: Send {
 /// Why there is no verified user.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum IngestError {}
+pub enum IngestError {
+    /// The token file cannot be read.
+    File(FileError),
+    /// The token file is there, but nothing is in it.
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There are no keys to check the token with.
+    Keys(KeySourceError),
+    /// The token is refused.
+    Verify(VerifyError),
+}
 
 impl fmt::Display for IngestError {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(source) => write!(f, "the identity token cannot be read: {source}"),
+            Self::Empty { path } => write!(f, "the identity token file {} is empty", path.display()),
+            Self::Keys(source) => source.fmt(f),
+            Self::Verify(source) => source.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for IngestError {}
+impl std::error::Error for IngestError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(source) => Some(source),
+            Self::Empty { .. } => None,
+            Self::Keys(source) => Some(source),
+            Self::Verify(source) => Some(source),
+        }
+    }
+}
 
 impl Actionable for IngestError {
     fn facts(&self) -> Facts {
-        match *self {}
+        match self {
+            Self::File(source) => source.facts(),
+            Self::Empty { .. } => Facts::new(
+                "TOKEN_FILE_EMPTY",
+                Fault::Identity,
+                Retry::Backoff,
+                "Find out what writes spark.security.oidc.identityToken.file, and have it replace the file as a whole.",
+            ),
+            Self::Keys(source) => source.facts(),
+            Self::Verify(source) => source.facts(),
+        }
     }
 }
