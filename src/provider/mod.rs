@@ -2,6 +2,11 @@
 
 mod aws_sts;
 
+pub use aws_sts::{
+    AnswerError, AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_DURATION, MAX_LIFE, MIN_DURATION, Refusal,
+    session_name_for,
+};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -59,6 +64,8 @@ impl fmt::Debug for Providers {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ResolveError {
+    /// The exchange at an STS failed.
+    AwsSts(AwsStsError),
     /// A provider of one's own failed; it says itself what that means.
     Own {
         /// Code, fault, retry class and remedy.
@@ -71,6 +78,7 @@ impl ResolveError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::AwsSts(error) => error.retry_after(),
             Self::Own { .. } => None,
         }
     }
@@ -79,16 +87,25 @@ impl ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AwsSts(error) => error.fmt(f),
             Self::Own { facts } => write!(f, "the provider reports {}", facts.code),
         }
     }
 }
 
-impl std::error::Error for ResolveError {}
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::AwsSts(error) => error.source(),
+            Self::Own { .. } => None,
+        }
+    }
+}
 
 impl Actionable for ResolveError {
     fn facts(&self) -> Facts {
         match self {
+            Self::AwsSts(error) => error.facts(),
             Self::Own { facts } => *facts,
         }
     }
