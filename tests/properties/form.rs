@@ -15,7 +15,8 @@ pub fn check(data: &[u8]) {
     assert!(body.len() <= 6 * data.len() + 16);
     let fields: Vec<_> = body.split('&').map(|field| field.split_once('=').expect("a pair")).collect();
     let read: Vec<_> = fields.iter().map(|(name, value)| (decoded(name), decoded(value))).collect();
-    let wrote = [(name, value), ("last", value)].map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    let wrote =
+        [(name, value), ("last", value)].map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
     assert_eq!(read, wrote);
 }
 
