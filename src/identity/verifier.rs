@@ -342,3 +342,15 @@ impl UserContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_user_shows_whom_but_not_the_token() {
+        let user = UserContext::for_tests("ada", "https://issuer.example", "PLANTED", 1, 2);
+        let shown = format!("{user:?}");
+        assert!(shown.contains("ada") && !shown.contains("PLANTED"), "{shown}");
+    }
+}
