@@ -226,7 +226,9 @@ mod tests {
 
     #[test]
     fn content_that_is_not_base64_is_refused_at_its_line() {
-        for wrong in ["YW55IGNhcm5hbCBwbGVhcw=", "YW55IGNhcm5hbCBwbGVhcw", "YW-5", "YW 5", "YW5=", "Y", "", "YW55====", "é"] {
+        for wrong in
+            ["YW55IGNhcm5hbCBwbGVhcw=", "YW55IGNhcm5hbCBwbGVhcw", "YW-5", "YW 5", "YW5=", "Y", "", "YW55====", "é"]
+        {
             let text = PADDED_TWICE.replace("YW55IGNhcm5hbCBwbGVhcw==", wrong);
             assert!(matches!(decoded(&text), Err(PemError::Base64 { line: 2 | 3 })), "{wrong}");
         }
