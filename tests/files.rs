@@ -7,10 +7,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use folder::Folder;
 use safe_conduct::error::Actionable;
 use safe_conduct::sys::file::{self, FileError};
 use safe_conduct::sys::random::SystemRandomness;
-use folder::Folder;
 
 const MOST: usize = 20_002;
 

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod file;
 pub mod http;
+pub mod job_keys;
 #[cfg(feature = "cli")]
 pub mod process;
 pub mod random;

@@ -1,0 +1,72 @@
+//! `keys new DIR`: makes the two key files of a job. Prints nothing; the caller says what was made.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use safe_conduct::error::{Actionable, Facts};
+use safe_conduct::sys::file::{self, FileError};
+use safe_conduct::sys::job_keys::{JobKeysError, new_job_keys};
+use safe_conduct::sys::random::Random;
+
+/// The two files that were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKeys {
+    /// For the driver alone.
+    pub driver: PathBuf,
+    /// For the executors.
+    pub executors: PathBuf,
+}
+
+/// Writes `driver.pem` and `executors.pem`, mode 0600, into `directory`, which is made (0700) if it is not there.
+///
+/// # Errors
+/// [`KeysError`]; what exists already is never overwritten.
+pub fn new_keys(directory: &Path, random: &dyn Random) -> Result<NewKeys, KeysError> {
+    file::private_directory(directory).map_err(KeysError::File)?;
+    let (driver, executors) = new_job_keys(random).map_err(KeysError::Keys)?;
+    let paths = NewKeys { driver: directory.join("driver.pem"), executors: directory.join("executors.pem") };
+    // Neither is written if one is there: half a pair is of no use to anybody.
+    if let Some(path) = [&paths.driver, &paths.executors].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+        return Err(KeysError::File(FileError::Exists { path: path.clone() }));
+    }
+    file::create_new(&paths.driver, driver.as_slice()).map_err(KeysError::File)?;
+    file::create_new(&paths.executors, executors.as_slice()).map_err(KeysError::File)?;
+    Ok(paths)
+}
+
+/// Why there are no new keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// A file cannot be written.
+    File(FileError),
+    /// The keys cannot be made.
+    Keys(JobKeysError),
+}
+
+impl fmt::Display for KeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for KeysError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(error) => Some(error),
+            Self::Keys(error) => Some(error),
+        }
+    }
+}
+
+impl Actionable for KeysError {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::File(error) => error.facts(),
+            Self::Keys(error) => error.facts(),
+        }
+    }
+}
