@@ -1,6 +1,7 @@
 """Runs the real binary between real services and unmodified clients: moto and MinIO, boto3 and the AWS CLI.
 
-SAFE_CONDUCT names the binary, TOOLS the folder with `minio`, WORK a folder of this run's own.
+SAFE_CONDUCT names the binary, TOOLS the folder with `minio`, WORK a folder of this run's own. Arguments are names of
+scenarios; without any, all run.
 """
 
 import os
