@@ -70,8 +70,8 @@ pub enum Exchanged<'a> {
         provenance: &'a Provenance,
         /// When it expires.
         expires_at: Timestamp,
-        /// The bundle that it is part of.
-        version: Version,
+        /// The bundle that it is part of; `None` at a start that still waits for another scheme.
+        version: Option<Version>,
     },
     /// A failure.
     Failed {
@@ -133,7 +133,9 @@ impl Exchanged<'_> {
                     }
                 }
                 line.text("expires_at", &expires_at.to_string());
-                write_version(line, *version);
+                if let Some(version) = version {
+                    write_version(line, *version);
+                }
             }
             Self::Failed { code } => {
                 line.text("outcome", "failed");

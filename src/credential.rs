@@ -118,6 +118,12 @@ impl ServiceCredential {
         self.learned.wall.until(self.expires_at)
     }
 
+    /// How long ago we learned of it.
+    #[must_use]
+    pub fn age(&self, at: Moment) -> Duration {
+        at.monotonic.saturating_sub(self.learned.monotonic)
+    }
+
     /// Where it came from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
@@ -135,8 +141,7 @@ impl ServiceCredential {
     #[must_use]
     pub fn remaining(&self, at: Moment) -> Duration {
         let by_wall = at.wall.until(self.expires_at);
-        let passed = at.monotonic.saturating_sub(self.learned.monotonic);
-        by_wall.min(self.life().saturating_sub(passed))
+        by_wall.min(self.life().saturating_sub(self.age(at)))
     }
 }
 

@@ -219,6 +219,7 @@ impl TokenVerifier {
             token,
             issued_at: claims::issued_at(found)?,
             expires_at: claims::expires_at(found)?,
+            signature_checked: self.signature_checked,
         })
     }
 }
@@ -281,6 +282,7 @@ pub struct UserContext {
     token: Secret,
     issued_at: Timestamp,
     expires_at: Timestamp,
+    signature_checked: bool,
 }
 
 impl UserContext {
@@ -320,6 +322,12 @@ impl UserContext {
         self.expires_at
     }
 
+    /// Whether the token's signature was checked: not where it was skipped by configuration.
+    #[must_use]
+    pub fn signature_checked(&self) -> bool {
+        self.signature_checked
+    }
+
     /// A user that no token was verified for.
     #[cfg(test)]
     pub(crate) fn for_tests(subject: &str, issuer: &str, token: &str, issued_at: u64, expires_at: u64) -> Self {
@@ -330,6 +338,7 @@ impl UserContext {
             token: Secret::from_text(token),
             issued_at: Timestamp::from_unix_seconds(issued_at).unwrap(),
             expires_at: Timestamp::from_unix_seconds(expires_at).unwrap(),
+            signature_checked: true,
         }
     }
 }

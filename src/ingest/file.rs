@@ -1,13 +1,13 @@
 //! `FileTokenIngestor`: the identity token from a file, opened afresh for every exchange. Remembers nothing of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::codec::hash::Sha256;
 use crate::codec::jwt::{JwtError, MAX_TOKEN};
 use crate::identity::{TokenVerifier, UserContext, VerifyError};
 use crate::ingest::{IngestError, KeySource, TokenIngestor};
-use crate::secret::WipedBuffer;
-use crate::sys::file;
+use crate::secret::{Secret, WipedBuffer};
+use crate::sys::file::{self, PrivateFile};
 use crate::time::Moment;
 
 /// Bytes of the longest line end that may follow the token.
@@ -33,32 +33,47 @@ impl FileTokenIngestor {
     }
 
     fn read(&mut self) -> Result<WipedBuffer, IngestError> {
-        let most = MAX_TOKEN.saturating_add(LINE_END);
-        let found = file::read(&self.path, most).map_err(IngestError::File)?;
+        let found = read_file(&self.path)?;
         if found.readable_by_others && !self.warned_of_permissions {
             self.warned_of_permissions = true;
             let path = self.path.display();
             log::warn!("{path} can be read by everybody; mount it with defaultMode 0440 and set the pod's fsGroup");
         }
-        if found.content.as_slice().is_empty() {
-            return Err(IngestError::Empty { path: self.path.clone() });
-        }
         Ok(found.content)
     }
 }
 
+/// The token in the file at `path`, not verified.
+///
+/// # Errors
+/// [`IngestError`] if the file cannot be read or is empty.
+pub fn read_token(path: &Path) -> Result<Secret, IngestError> {
+    token_in(read_file(path)?.content, path)
+}
+
+fn read_file(path: &Path) -> Result<PrivateFile, IngestError> {
+    let found = file::read(path, MAX_TOKEN.saturating_add(LINE_END)).map_err(IngestError::File)?;
+    if found.content.as_slice().is_empty() {
+        return Err(IngestError::Empty { path: path.to_owned() });
+    }
+    Ok(found)
+}
+
+fn token_in(mut content: WipedBuffer, path: &Path) -> Result<Secret, IngestError> {
+    content.truncate(length_without_line_end(content.as_slice()));
+    if content.as_slice().is_empty() {
+        return Err(IngestError::Empty { path: path.to_owned() });
+    }
+    // Bytes that are not even text are characters that no token has.
+    content.to_secret().map_err(|error| {
+        IngestError::Verify(VerifyError::Malformed(JwtError::Character { position: error.valid_up_to() }))
+    })
+}
+
 impl TokenIngestor for FileTokenIngestor {
     fn load(&mut self, at: Moment) -> Result<UserContext, IngestError> {
-        let mut content = self.read()?;
-        content.truncate(length_without_line_end(content.as_slice()));
-        if content.as_slice().is_empty() {
-            return Err(IngestError::Empty { path: self.path.clone() });
-        }
-        // Bytes that are not even text are characters that no token has.
-        let token = content.to_secret().map_err(|error| {
-            IngestError::Verify(VerifyError::Malformed(JwtError::Character { position: error.valid_up_to() }))
-        })?;
-        drop(content);
+        let content = self.read()?;
+        let token = token_in(content, &self.path)?;
         let key_id = TokenVerifier::unverified_key_id(&token).map_err(IngestError::Verify)?;
         let keys = self.keys.keys(key_id.as_deref(), at).map_err(IngestError::Keys)?;
         self.verifier.verify(token, keys, at.wall).map_err(IngestError::Verify)

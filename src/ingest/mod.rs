@@ -10,9 +10,9 @@ use crate::codec::hash::Sha256;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::identity::{UserContext, VerifyError};
 use crate::sys::file::FileError;
-use crate::time::Moment;
+use crate::time::{Moment, Timestamp};
 
-pub use file::FileTokenIngestor;
+pub use file::{FileTokenIngestor, read_token};
 pub use keys::{KeySource, KeySourceError, REFETCH_PAUSE};
 
 /// Reads the identity token and notices that it changed.
@@ -45,6 +45,18 @@ pub enum IngestError {
     Keys(KeySourceError),
     /// The token is refused.
     Verify(VerifyError),
+    /// The token is good, but expires so soon that an exchange could come too late.
+    NearlyExpired {
+        /// When it expires.
+        expires_at: Timestamp,
+        /// What time it is.
+        now: Timestamp,
+    },
+    /// An ingestor of one's own failed; it says itself what that means.
+    Own {
+        /// Code, fault, retry class and remedy.
+        facts: Facts,
+    },
 }
 
 impl fmt::Display for IngestError {
@@ -54,6 +66,10 @@ impl fmt::Display for IngestError {
             Self::Empty { path } => write!(f, "the identity token file {} is empty", path.display()),
             Self::Keys(source) => source.fmt(f),
             Self::Verify(source) => source.fmt(f),
+            Self::NearlyExpired { expires_at, now } => {
+                write!(f, "the identity token expires at {expires_at}, too soon for an exchange at {now}")
+            }
+            Self::Own { facts } => write!(f, "the token's ingestor reports {}", facts.code),
         }
     }
 }
@@ -62,7 +78,7 @@ impl std::error::Error for IngestError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File(source) => Some(source),
-            Self::Empty { .. } => None,
+            Self::Empty { .. } | Self::NearlyExpired { .. } | Self::Own { .. } => None,
             Self::Keys(source) => Some(source),
             Self::Verify(source) => Some(source),
         }
@@ -81,6 +97,13 @@ impl Actionable for IngestError {
             ),
             Self::Keys(source) => source.facts(),
             Self::Verify(source) => source.facts(),
+            Self::NearlyExpired { .. } => Facts::new(
+                "TOKEN_NEARLY_EXPIRED",
+                Fault::Identity,
+                Retry::OnNewToken,
+                "Wait for the next token; if none comes, check kubelet or whoever writes the token file.",
+            ),
+            Self::Own { facts } => *facts,
         }
     }
 }

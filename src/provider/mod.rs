@@ -2,13 +2,18 @@
 
 mod aws_sts;
 
+pub use aws_sts::{
+    AnswerError, AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_DURATION, MAX_LIFE, MIN_DURATION, Refusal,
+    session_name_for,
+};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::ServiceCredential;
-use crate::error::{Actionable, Facts};
+use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::identity::UserContext;
 use crate::name::Scheme;
 use crate::time::Moment;
@@ -43,6 +48,12 @@ impl Providers {
         self
     }
 
+    /// The provider for `scheme`.
+    #[must_use]
+    pub fn for_scheme(&self, scheme: &Scheme) -> Option<&Arc<dyn CredentialProvider>> {
+        self.by_scheme.get(scheme)
+    }
+
     /// All of them, by scheme.
     pub fn iter(&self) -> impl Iterator<Item = (&Scheme, &Arc<dyn CredentialProvider>)> {
         self.by_scheme.iter()
@@ -59,6 +70,10 @@ impl fmt::Debug for Providers {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ResolveError {
+    /// The exchange at an STS failed.
+    AwsSts(AwsStsError),
+    /// A provider panicked.
+    Panicked,
     /// A provider of one's own failed; it says itself what that means.
     Own {
         /// Code, fault, retry class and remedy.
@@ -71,7 +86,8 @@ impl ResolveError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Own { .. } => None,
+            Self::AwsSts(error) => error.retry_after(),
+            Self::Panicked | Self::Own { .. } => None,
         }
     }
 }
@@ -79,16 +95,32 @@ impl ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AwsSts(error) => error.fmt(f),
+            Self::Panicked => f.write_str("the provider panicked"),
             Self::Own { facts } => write!(f, "the provider reports {}", facts.code),
         }
     }
 }
 
-impl std::error::Error for ResolveError {}
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::AwsSts(error) => error.source(),
+            Self::Panicked | Self::Own { .. } => None,
+        }
+    }
+}
 
 impl Actionable for ResolveError {
     fn facts(&self) -> Facts {
         match self {
+            Self::AwsSts(error) => error.facts(),
+            Self::Panicked => Facts::new(
+                "PROVIDER_PANICKED",
+                Fault::Service,
+                Retry::Backoff,
+                "Report it to whoever maintains the provider of this scheme.",
+            ),
             Self::Own { facts } => *facts,
         }
     }
