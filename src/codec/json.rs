@@ -97,6 +97,7 @@ impl JsonObject {
             (Ok(value), None) => value,
         };
         reader.end().map_err(|_| JsonError::Trailing)?;
+        // Rule: the outermost value is an object (RFC 7515, section 4; RFC 7519, section 7.2); a list is none.
         match value {
             Json::Object(object) => Ok(object),
             _ => Err(JsonError::NotAnObject),
@@ -227,10 +228,6 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        // Rule: the outermost value is an object; a list is never taken for one.
-        if self.depth == 0 {
-            return Err(self.budget.refuse(JsonError::NotAnObject));
-        }
         let inner = Self { depth: self.budget.descend(self.depth)?, ..self };
         let mut list = Vec::new();
         while let Some(entry) = entries.next_element_seed(inner)? {
