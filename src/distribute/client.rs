@@ -105,7 +105,8 @@ pub enum AskOutcome {
 
 impl AskOutcome {
     /// What is wrong and what it means, if something is.
-    fn trouble(&self) -> Option<(&dyn fmt::Display, Facts)> {
+    #[must_use]
+    pub fn trouble(&self) -> Option<(&dyn fmt::Display, Facts)> {
         match self {
             Self::Bundle { .. } | Self::Unchanged => None,
             Self::Refused(refusal) => Some((refusal, refusal.facts())),

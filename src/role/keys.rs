@@ -1,27 +1,40 @@
-//! `keys new DIR`: makes the two key files of a job. Prints nothing; the caller says what was made.
+//! `safe-conduct keys new DIR`: makes the two key files of a job.
 
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use safe_conduct::error::{Actionable, Facts};
 use safe_conduct::sys::file::{self, FileError};
 use safe_conduct::sys::job_keys::{JobKeysError, new_job_keys};
-use safe_conduct::sys::random::Random;
+use safe_conduct::sys::random::{Random, SystemRandomness};
+
+use super::{Failure, OutputError};
 
 /// The two files that were made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewKeys {
+#[derive(Debug)]
+struct NewKeys {
     /// For the driver alone.
-    pub driver: PathBuf,
+    driver: PathBuf,
     /// For the executors.
-    pub executors: PathBuf,
+    executors: PathBuf,
+}
+
+/// Makes the files and says which.
+pub(crate) fn run(directory: &Path) -> Result<(), Failure> {
+    let made = new_keys(directory, &SystemRandomness::new())?;
+    let mut output = std::io::stdout().lock();
+    let said = writeln!(output, "{}  for the driver alone", made.driver.display())
+        .and_then(|()| writeln!(output, "{}  for the executors of this job", made.executors.display()));
+    said.map_err(OutputError::from)?;
+    Ok(())
 }
 
 /// Writes `driver.pem` and `executors.pem`, mode 0600, into `directory`, which is made (0700) if it is not there.
 ///
 /// # Errors
 /// [`KeysError`]; what exists already is never overwritten.
-pub fn new_keys(directory: &Path, random: &dyn Random) -> Result<NewKeys, KeysError> {
+fn new_keys(directory: &Path, random: &dyn Random) -> Result<NewKeys, KeysError> {
     file::private_directory(directory).map_err(KeysError::File)?;
     let (driver, executors) = new_job_keys(random).map_err(KeysError::Keys)?;
     let paths = NewKeys { driver: directory.join("driver.pem"), executors: directory.join("executors.pem") };
@@ -36,8 +49,7 @@ pub fn new_keys(directory: &Path, random: &dyn Random) -> Result<NewKeys, KeysEr
 
 /// Why there are no new keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeysError {
+pub(crate) enum KeysError {
     /// A file cannot be written.
     File(FileError),
     /// The keys cannot be made.

@@ -1,0 +1,118 @@
+//! What the container credentials endpoint answers to a request: a function of head, store and time. Knows no sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::codec::http1::{Head, Status};
+use crate::codec::json::{JsonValue, credential_json};
+use crate::credential::{ServiceCredential, s3a};
+use crate::name::Scheme;
+use crate::secret::{Secret, WipedBuffer};
+use crate::store::CredentialStore;
+use crate::time::Moment;
+
+use super::endpoint::PATH;
+
+/// Status and JSON body.
+pub(super) struct Answer {
+    pub(super) status: Status,
+    pub(super) body: WipedBuffer,
+}
+
+/// Everything that an answer depends on, besides the request and the time.
+pub(super) struct Responder {
+    token: Arc<Secret>,
+    hosts: [String; 3],
+    scheme: Scheme,
+    store: Arc<CredentialStore>,
+}
+
+impl Responder {
+    /// Answers for `scheme`, to whoever shows `token` and asked for this address by one of loopback's names.
+    pub(super) fn new(at: SocketAddr, token: Arc<Secret>, scheme: Scheme, store: Arc<CredentialStore>) -> Self {
+        let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", at.port()));
+        Self { token, hosts, scheme, store }
+    }
+
+    /// The answer at `at`.
+    pub(super) fn answer(&self, head: &Head<'_>, at: Moment) -> Answer {
+        // Rule: GET only. Also a browser's preflight (OPTIONS) gets this, and no CORS header, so that the browser
+        // itself stops there.
+        if head.method() != "GET" {
+            return error(Status::MethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET is answered here.");
+        }
+        if let Err(rule) = self.admit(head) {
+            log::debug!("a request to the credentials endpoint was refused: {rule}");
+            return error(
+                Status::Forbidden,
+                "ACCESS_DENIED",
+                "Refused. Use AWS_CONTAINER_CREDENTIALS_FULL_URI as it is, and the token in \
+                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.",
+            );
+        }
+        let newest = self.store.newest();
+        let Some(credential) = newest.as_ref().and_then(|newest| newest.credentials.for_scheme(&self.scheme)) else {
+            let message = "No credentials have arrived yet. Safe-conduct's log says why.";
+            return error(Status::ServiceUnavailable, "NO_CREDENTIALS_YET", message);
+        };
+        // Rule: never serve an expired credential, nor one that could expire on its way into a request.
+        if credential.servable_for(at).is_zero() {
+            let message = "The credentials have expired and could not be renewed. Safe-conduct's log says why.";
+            return error(Status::ServiceUnavailable, "CREDENTIALS_EXPIRED", message);
+        }
+        match container_credentials(credential) {
+            Some(body) => Answer { status: Status::Ok, body },
+            None => error(Status::ServiceUnavailable, "CREDENTIALS_INCOMPLETE", "The credential has no AWS keys."),
+        }
+    }
+
+    /// The rules whose refusals all look the same from outside. The error names the rule, for our own log only.
+    fn admit(&self, head: &Head<'_>) -> Result<(), &'static str> {
+        // Rule: the token, always, compared in a time that says nothing about it.
+        if !self.token.matches(head.header("authorization").unwrap_or_default()) {
+            return Err("the token is missing or wrong");
+        }
+        // Rule: asked for by one of loopback's own names, with the port. A name that somebody pointed at 127.0.0.1
+        // (DNS rebinding) is none of them.
+        let host = head.header("host").unwrap_or_default();
+        if !self.hosts.iter().any(|known| known.as_bytes() == host) {
+            return Err("Host is not 127.0.0.1, localhost or [::1] with the endpoint's port");
+        }
+        // Rule: no SDK sends what browsers and proxies add, so whatever has it came through one.
+        if head.header_names().any(is_from_browser_or_proxy) {
+            return Err("it has a header that only a browser or a proxy adds");
+        }
+        // Rule: one path, as it is written, never decoded or normalised. A query is allowed and means nothing.
+        if head.path() != PATH {
+            return Err("the path is not the endpoint's");
+        }
+        Ok(())
+    }
+}
+
+/// Headers that only a browser (Fetch Standard) or a proxy (RFC 7239, RFC 9110 section 7.6.3) adds.
+fn is_from_browser_or_proxy(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "origin" | "referer" | "forwarded" | "via")
+        || ["sec-fetch-", "x-forwarded-", "access-control-request-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The members that all AWS SDKs read; the account only where it is known.
+fn container_credentials(credential: &ServiceCredential) -> Option<WipedBuffer> {
+    let expiration = credential.expires_at().to_string();
+    let mut members = vec![
+        ("AccessKeyId", JsonValue::Secret(credential.property(s3a::ACCESS_KEY)?)),
+        ("SecretAccessKey", JsonValue::Secret(credential.property(s3a::SECRET_KEY)?)),
+        ("Token", JsonValue::Secret(credential.property(s3a::SESSION_TOKEN)?)),
+        ("Expiration", JsonValue::Text(&expiration)),
+    ];
+    if let Some(account) = credential.property(s3a::ACCOUNT_ID) {
+        members.push(("AccountId", JsonValue::Secret(account)));
+    }
+    Some(credential_json(&members))
+}
+
+/// An error in the form that AWS SDKs show to their users: so no input and no secret is ever part of it.
+pub(super) fn error(status: Status, code: &str, message: &str) -> Answer {
+    Answer { status, body: credential_json(&[("Code", JsonValue::Text(code)), ("Message", JsonValue::Text(message))]) }
+}

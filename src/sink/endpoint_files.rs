@@ -1,0 +1,235 @@
+//! The two files beside the loopback endpoint: its token and its address. Knows nothing of what the endpoint serves.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::codec::url::ServiceUrl;
+use crate::error::{Actionable, Facts, Fault, Retry};
+use crate::secret::{Secret, WipedBuffer};
+use crate::sys::file::{self, FileError};
+use crate::sys::random::{Random, RandomError};
+
+/// Random bytes of a token that we make.
+const TOKEN_BYTES: usize = 32;
+
+/// Shortest token that is taken from a file: 256 bits in base64url without padding have 43 characters, in hexadecimal
+/// digits 64; 32 characters leave room for other alphabets.
+pub const MIN_TOKEN: usize = 32;
+
+/// Longest token that is taken from a file: it has to fit into a request's head with everything else.
+pub const MAX_TOKEN: usize = 1024;
+
+/// Longest address: `http://127.0.0.1:65535/v1/credentials` has 37 characters.
+const MAX_URL_FILE: usize = 256;
+
+/// Where clients find the endpoint's token, and `ready` its address: `endpoint.token` and `endpoint.url` in
+/// `endpoint.directory`.
+#[derive(Debug)]
+pub struct EndpointFiles {
+    token_file: PathBuf,
+    url_file: PathBuf,
+}
+
+impl EndpointFiles {
+    /// Makes `directory` (0700) if it is not there, and in it a new token (0600), unless `existing_token_file` has one;
+    /// that file is used as it is. Takes away the address that an older run may have left.
+    ///
+    /// # Errors
+    /// [`EndpointFilesError`] says which file or which rule.
+    pub fn prepare(
+        directory: &Path,
+        existing_token_file: Option<&Path>,
+        random: &dyn Random,
+    ) -> Result<(Self, Secret), EndpointFilesError> {
+        file::private_directory(directory)?;
+        let files = Self::at(directory, existing_token_file);
+        // Whoever trusts an old address would show the new token to whoever has that port now.
+        file::replace(&files.url_file, b"", random)?;
+        if existing_token_file.is_some() {
+            let token = read_token(&files.token_file)?;
+            return Ok((files, token));
+        }
+        let token = new_token(random)?;
+        // SDKs send the file's bytes as they are: no newline behind the token.
+        file::replace(&files.token_file, token.expose().as_bytes(), random)?;
+        Ok((files, token))
+    }
+
+    /// What `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` is to be: an absolute path.
+    #[must_use]
+    pub fn token_file(&self) -> &Path {
+        &self.token_file
+    }
+
+    /// Says where the endpoint listens.
+    ///
+    /// # Errors
+    /// [`EndpointFilesError::File`] if the file cannot be written.
+    pub fn publish_url(&self, url: &str, random: &dyn Random) -> Result<(), EndpointFilesError> {
+        Ok(file::replace(&self.url_file, url.as_bytes(), random)?)
+    }
+
+    /// The endpoint's address and its token, as a running safe-conduct has left them.
+    ///
+    /// # Errors
+    /// [`EndpointFilesError::NotPublished`] if no endpoint listens yet.
+    pub fn read(directory: &Path, token_file: Option<&Path>) -> Result<(ServiceUrl, Secret), EndpointFilesError> {
+        let files = Self::at(directory, token_file);
+        let url = match file::read(&files.url_file, MAX_URL_FILE) {
+            Ok(url) => url.content,
+            Err(FileError::NotFound { .. }) => return Err(EndpointFilesError::NotPublished),
+            Err(error) => return Err(error.into()),
+        };
+        if url.as_slice().is_empty() {
+            return Err(EndpointFilesError::NotPublished);
+        }
+        let url = std::str::from_utf8(url.as_slice()).ok().and_then(|url| ServiceUrl::new(url).ok());
+        // Rule: the token is shown to nobody but loopback.
+        let url = url.filter(ServiceUrl::is_loopback).ok_or(EndpointFilesError::NoLoopbackUrl)?;
+        Ok((url, read_token(&files.token_file)?))
+    }
+
+    fn at(directory: &Path, token_file: Option<&Path>) -> Self {
+        // A command may change its working directory, so it is told whole paths. This asks for no file.
+        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let token_file = token_file.map_or_else(|| directory.join("endpoint.token"), Path::to_owned);
+        Self { token_file: whole(token_file), url_file: whole(directory.join("endpoint.url")) }
+    }
+}
+
+/// 256 random bits as 64 hexadecimal digits.
+fn new_token(random: &dyn Random) -> Result<Secret, EndpointFilesError> {
+    let mut bytes = WipedBuffer::zeroed(TOKEN_BYTES);
+    random.fill(bytes.as_mut_slice()).map_err(|RandomError| EndpointFilesError::NoRandomness)?;
+    let mut text = WipedBuffer::with_capacity(TOKEN_BYTES.saturating_mul(2));
+    for byte in bytes.as_slice() {
+        write!(text, "{byte:02x}").map_err(|_| EndpointFilesError::NoRandomness)?;
+    }
+    check_token(&text)
+}
+
+fn read_token(path: &Path) -> Result<Secret, EndpointFilesError> {
+    let read = file::read(path, MAX_TOKEN)?;
+    if read.readable_by_others {
+        log::warn!(
+            "every user of this machine may read {}; mount it with defaultMode 0440 and set fsGroup, or make it 0600",
+            path.display()
+        );
+    }
+    check_token(&read.content)
+}
+
+/// Rule: a token is one HTTP header value that needs no trimming: SDKs send the file's bytes as they are, and some
+/// fail with a misleading error where there is a newline.
+fn check_token(content: &WipedBuffer) -> Result<Secret, EndpointFilesError> {
+    let bytes = content.as_slice();
+    if let Some(position) = bytes.iter().position(|byte| !byte.is_ascii_graphic()) {
+        return Err(EndpointFilesError::TokenCharacter { position });
+    }
+    if bytes.len() < MIN_TOKEN {
+        return Err(EndpointFilesError::TokenTooShort { length: bytes.len() });
+    }
+    content.to_secret().map_err(|error| EndpointFilesError::TokenCharacter { position: error.valid_up_to() })
+}
+
+/// What is wrong with the endpoint's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndpointFilesError {
+    /// A file or the directory cannot be used.
+    File(FileError),
+    /// No randomness for a token.
+    NoRandomness,
+    /// The token has fewer than [`MIN_TOKEN`] characters.
+    TokenTooShort {
+        /// How many.
+        length: usize,
+    },
+    /// The token has something other than printable ASCII characters: a newline at its end, mostly.
+    TokenCharacter {
+        /// Where, counted in bytes from 0.
+        position: usize,
+    },
+    /// There is no address: no endpoint listens yet.
+    NotPublished,
+    /// The address is not one of loopback's.
+    NoLoopbackUrl,
+}
+
+impl fmt::Display for EndpointFilesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::NoRandomness => f.write_str("the operating system gave no random bytes for the endpoint's token"),
+            Self::TokenTooShort { length } => {
+                write!(f, "the endpoint's token has {length} characters, fewer than {MIN_TOKEN}")
+            }
+            Self::TokenCharacter { position } => {
+                write!(
+                    f,
+                    "the endpoint's token has a newline or another character that is not allowed at byte {position}"
+                )
+            }
+            Self::NotPublished => f.write_str("the endpoint does not listen yet"),
+            Self::NoLoopbackUrl => f.write_str("the file endpoint.url does not hold a loopback address"),
+        }
+    }
+}
+
+impl std::error::Error for EndpointFilesError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(error) => Some(error),
+            Self::NoRandomness
+            | Self::TokenTooShort { .. }
+            | Self::TokenCharacter { .. }
+            | Self::NotPublished
+            | Self::NoLoopbackUrl => None,
+        }
+    }
+}
+
+impl From<FileError> for EndpointFilesError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl Actionable for EndpointFilesError {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::File(error) => error.facts(),
+            Self::NoRandomness => Facts::new(
+                "ENDPOINT_NO_RANDOMNESS",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Give the container access to the kernel's random source.",
+            ),
+            Self::TokenTooShort { .. } => Facts::new(
+                "ENDPOINT_TOKEN_TOO_SHORT",
+                Fault::Configuration,
+                Retry::Never,
+                "Put 32 random bytes as 64 hexadecimal digits into endpoint.tokenFile (openssl rand -hex 32).",
+            ),
+            Self::TokenCharacter { .. } => Facts::new(
+                "ENDPOINT_TOKEN_CHARACTER",
+                Fault::Configuration,
+                Retry::Never,
+                "Write the file of endpoint.tokenFile again, without a newline at its end (printf, not echo).",
+            ),
+            Self::NotPublished => Facts::new(
+                "ENDPOINT_NOT_PUBLISHED",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "Wait until safe-conduct has credentials; if it takes long, read its log.",
+            ),
+            Self::NoLoopbackUrl => Facts::new(
+                "ENDPOINT_NO_LOOPBACK_URL",
+                Fault::Configuration,
+                Retry::Never,
+                "Find out who wrote endpoint.url in endpoint.directory, and let only safe-conduct write there.",
+            ),
+        }
+    }
+}
