@@ -147,3 +147,87 @@ impl Actionable for ReadyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::TcpListener;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use safe_conduct::Secret;
+    use safe_conduct::credential::{ServiceCredential, UserCredentials, s3a};
+    use safe_conduct::name::{PropertyName, Scheme};
+    use safe_conduct::sink::{EndpointSettings, LoopbackEndpoint};
+    use safe_conduct::store::{CredentialStore, Epoch};
+    use safe_conduct::sys::clock::SystemClock;
+    use safe_conduct::sys::file::temporary_directory;
+    use safe_conduct::sys::random::SystemRandomness;
+
+    use super::*;
+
+    fn prepared() -> (PathBuf, EndpointFiles, Secret) {
+        let random = SystemRandomness::new();
+        let directory = temporary_directory(&std::env::temp_dir(), &random).unwrap();
+        let (files, token) = EndpointFiles::prepare(&directory, None, &random).unwrap();
+        (directory, files, token)
+    }
+
+    fn bundle(clock: &dyn Clock) -> UserCredentials {
+        let at = clock.moment();
+        let properties: BTreeMap<_, _> = [s3a::ACCESS_KEY, s3a::SECRET_KEY, s3a::SESSION_TOKEN]
+            .map(|name| (PropertyName::new(name).unwrap(), Secret::from_text("x")))
+            .into();
+        let credential = ServiceCredential::new(properties, at.wall.plus(Duration::from_secs(3600)), at).unwrap();
+        UserCredentials::new().with(Scheme::new("s3a").unwrap(), Arc::new(credential))
+    }
+
+    #[test]
+    fn it_is_ready_only_while_credentials_are_served() {
+        let (directory, files, token) = prepared();
+        let clock = Arc::new(SystemClock::new());
+        let ask = || ready(&directory, None, &*clock);
+        assert_eq!(ask(), Err(ReadyError::Files(EndpointFilesError::NotPublished)));
+
+        let store = Arc::new(CredentialStore::new());
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = EndpointSettings { listen, scheme: Scheme::new("s3a").unwrap() };
+        let endpoint = LoopbackEndpoint::start(settings, Arc::new(token), Arc::clone(&store), clock.clone()).unwrap();
+        files.publish_url(&endpoint.url(), &SystemRandomness::new()).unwrap();
+        assert_eq!(ask(), Err(ReadyError::NothingToServe));
+        store.publish(Epoch([1; 16]), bundle(&*clock));
+        assert_eq!(ask(), Ok(()));
+
+        let other = directory.join("other");
+        std::fs::write(&other, "0".repeat(64)).unwrap();
+        assert_eq!(ready(&directory, Some(&other), &*clock), Err(ReadyError::Refused));
+        drop(endpoint);
+        assert_eq!(ask(), Err(ReadyError::NotListening { kind: ErrorKind::ConnectionRefused }));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn another_server_is_not_taken_for_ours() {
+        let (directory, files, _) = prepared();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
+        files.publish_url(&url, &SystemRandomness::new()).unwrap();
+        for (answer, expected) in [
+            ("HTTP/1.1 204 No Content\r\n\r\n", ReadyError::NotOurs),
+            ("SSH-2.0-OpenSSH_9.6\r\n", ReadyError::NotOurs),
+            ("HTTP/1.1", ReadyError::NotListening { kind: ErrorKind::UnexpectedEof }),
+        ] {
+            let found = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut request = [0; 1024];
+                    assert!(stream.read(&mut request).unwrap() > 0);
+                    stream.write_all(answer.as_bytes()).unwrap();
+                });
+                ready(&directory, None, &SystemClock::new())
+            });
+            assert_eq!(found, Err(expected));
+        }
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -233,3 +233,92 @@ impl Actionable for EndpointFilesError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::sys::random::SystemRandomness;
+
+    /// A folder of the test's own.
+    fn folder() -> PathBuf {
+        file::temporary_directory(&std::env::temp_dir(), &SystemRandomness::new()).unwrap()
+    }
+
+    struct Counting;
+
+    impl Random for Counting {
+        fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
+            out.iter_mut().zip(0..).for_each(|(byte, count)| *byte = count);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_new_token_has_256_bits_and_no_newline_and_is_for_its_owner_only() {
+        let directory = folder().join("endpoint");
+        let (files, token) = EndpointFiles::prepare(&directory, None, &Counting).unwrap();
+        assert_eq!(token.expose(), "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        assert_eq!(files.token_file(), directory.join("endpoint.token"));
+        assert_eq!(std::fs::read_to_string(files.token_file()).unwrap(), token.expose());
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&directory), mode(files.token_file())), (0o700, 0o600));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn each_start_makes_another_token() {
+        let (directory, random) = (folder(), SystemRandomness::new());
+        let (_, first) = EndpointFiles::prepare(&directory, None, &random).unwrap();
+        let (_, second) = EndpointFiles::prepare(&directory, None, &random).unwrap();
+        assert!(!first.matches(second.expose().as_bytes()));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn the_address_is_there_while_an_endpoint_listens_and_an_old_one_is_taken_away() {
+        let (directory, random) = (folder(), SystemRandomness::new());
+        assert_eq!(EndpointFiles::read(&directory, None).err(), Some(EndpointFilesError::NotPublished));
+        let (files, token) = EndpointFiles::prepare(&directory, None, &random).unwrap();
+        files.publish_url("http://127.0.0.1:7442/v1/credentials", &random).unwrap();
+        let (url, read) = EndpointFiles::read(&directory, None).unwrap();
+        assert_eq!((url.host(), url.port()), ("127.0.0.1", Some(7442)));
+        assert!(read.matches(token.expose().as_bytes()));
+        EndpointFiles::prepare(&directory, None, &random).unwrap();
+        assert_eq!(EndpointFiles::read(&directory, None).err(), Some(EndpointFilesError::NotPublished));
+        files.publish_url("https://example.com/v1/credentials", &random).unwrap();
+        assert_eq!(EndpointFiles::read(&directory, None).err(), Some(EndpointFilesError::NoLoopbackUrl));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn an_existing_token_is_used_as_it_is_and_never_overwritten() {
+        let (directory, random) = (folder(), SystemRandomness::new());
+        let file = directory.join("from-a-secret");
+        let prepare = |content: &str| {
+            std::fs::write(&file, content).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+            let prepared = EndpointFiles::prepare(&directory, Some(&file), &random);
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+            prepared.map(|(files, token)| {
+                assert_eq!(files.token_file(), file);
+                assert_eq!(token.expose(), content);
+            })
+        };
+        assert_eq!(prepare(&"a".repeat(MIN_TOKEN)), Ok(()));
+        assert_eq!(
+            prepare(&"a".repeat(MIN_TOKEN - 1)),
+            Err(EndpointFilesError::TokenTooShort { length: MIN_TOKEN - 1 })
+        );
+        assert_eq!(prepare(&"a".repeat(MAX_TOKEN)), Ok(()));
+        let too_long = FileError::TooLong { path: file.clone(), most: MAX_TOKEN };
+        assert_eq!(prepare(&"a".repeat(MAX_TOKEN + 1)), Err(EndpointFilesError::File(too_long)));
+        for (content, position) in [("a\n", 40), ("a b", 41), ("aé", 41)] {
+            let content = format!("{}{content}", "a".repeat(if position == 40 { 39 } else { 40 }));
+            assert_eq!(prepare(&content), Err(EndpointFilesError::TokenCharacter { position }));
+        }
+        assert!(!directory.join("endpoint.token").exists());
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}
