@@ -59,10 +59,12 @@ fn run(invocation: Invocation) -> Result<u8, Failure> {
         arguments::Role::Help(topic) => help::print(*topic)?,
         arguments::Role::Version => help::version()?,
         arguments::Role::Driver { command } => {
-            return driver::run(DriverConfig::from_settings(settings()?)?, with_environment(command.as_deref())?);
+            let command = with_environment(command.as_deref())?;
+            return driver::run(DriverConfig::from_settings(settings()?)?, command);
         }
         arguments::Role::Executor { command } => {
-            return executor::run(ExecutorConfig::from_settings(settings()?)?, with_environment(command.as_deref())?);
+            let command = with_environment(command.as_deref())?;
+            return executor::run(ExecutorConfig::from_settings(settings()?)?, command);
         }
         arguments::Role::Resolve => resolve::run(settings()?)?,
         arguments::Role::Ready => ready::run(&settings()?)?,

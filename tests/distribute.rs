@@ -2,8 +2,6 @@
 
 #[path = "support/job.rs"]
 mod job;
-#[path = "../src/role/keys.rs"]
-mod keys;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::channel;
@@ -285,30 +283,4 @@ fn keys_of_another_kind_and_files_that_others_may_write_are_refused() {
     assert!(matches!(refused, JobKeysError::File(FileError::TooLong { most: 16_384, .. })), "{refused}");
     job.folder.write("driver.pem", &b"\n".repeat(16 * 1024));
     assert_eq!(JobKeys::from_file(&path).map(|_| ()), Err(JobKeysError::PrivateKeys { count: 0 }));
-}
-
-#[test]
-fn new_keys_are_private_files_and_never_overwrite_one() {
-    let folder = Folder::new();
-    let directory = folder.0.join("keys");
-    let random = SystemRandomness::new();
-    let made = keys::new_keys(&directory, &random).unwrap();
-    let (driver, executors) = (std::fs::read(&made.driver).unwrap(), std::fs::read(&made.executors).unwrap());
-    for path in [&directory, &made.driver, &made.executors] {
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
-    }
-    assert!(JobKeys::from_file(&made.driver).is_ok() && JobKeys::from_file(&made.executors).is_ok());
-    let exists = |path: &std::path::PathBuf| keys::KeysError::File(FileError::Exists { path: path.clone() });
-    assert_eq!(keys::new_keys(&directory, &random), Err(exists(&made.driver)));
-    std::fs::remove_file(&made.driver).unwrap();
-    assert_eq!(keys::new_keys(&directory, &random), Err(exists(&made.executors)));
-    assert!(!made.driver.exists(), "no half of a pair is made");
-    std::fs::remove_file(&made.executors).unwrap();
-    std::os::unix::fs::symlink(folder.0.join("elsewhere"), &made.driver).unwrap();
-    assert_eq!(keys::new_keys(&directory, &random), Err(exists(&made.driver)), "nor is a link followed");
-    std::fs::remove_file(&made.driver).unwrap();
-    let again = keys::new_keys(&directory, &random).unwrap();
-    assert_ne!(std::fs::read(&again.driver).unwrap(), driver);
-    assert_ne!(std::fs::read(&again.executors).unwrap(), executors);
-    assert_eq!(keys::KeysError::Keys(JobKeysError::NoPublicKey).facts().code, "KEYS_NO_PEER");
 }

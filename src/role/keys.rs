@@ -12,7 +12,7 @@ use safe_conduct::sys::random::{Random, SystemRandomness};
 use super::{Failure, OutputError};
 
 /// The two files that were made.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct NewKeys {
     /// For the driver alone.
     driver: PathBuf,
@@ -80,5 +80,40 @@ impl Actionable for KeysError {
             Self::File(error) => error.facts(),
             Self::Keys(error) => error.facts(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use safe_conduct::sys::job_keys::JobKeys;
+
+    use super::*;
+
+    #[test]
+    fn new_keys_are_private_files_and_never_overwrite_one() {
+        let random = SystemRandomness::new();
+        let folder = file::temporary_directory(&std::env::temp_dir(), &random).unwrap();
+        let directory = folder.join("keys");
+        let made = new_keys(&directory, &random).unwrap();
+        let (driver, executors) = (std::fs::read(&made.driver).unwrap(), std::fs::read(&made.executors).unwrap());
+        for path in [&directory, &made.driver, &made.executors] {
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+        }
+        assert!(JobKeys::from_file(&made.driver).is_ok() && JobKeys::from_file(&made.executors).is_ok());
+        let exists = |path: &Path| KeysError::File(FileError::Exists { path: path.to_owned() });
+        assert_eq!(new_keys(&directory, &random), Err(exists(&made.driver)));
+        std::fs::remove_file(&made.driver).unwrap();
+        assert_eq!(new_keys(&directory, &random), Err(exists(&made.executors)));
+        assert!(!made.driver.exists(), "no half of a pair is made");
+        std::fs::remove_file(&made.executors).unwrap();
+        std::os::unix::fs::symlink(folder.join("elsewhere"), &made.driver).unwrap();
+        assert_eq!(new_keys(&directory, &random), Err(exists(&made.driver)), "nor is a link followed");
+        std::fs::remove_file(&made.driver).unwrap();
+        let again = new_keys(&directory, &random).unwrap();
+        assert_ne!(std::fs::read(&again.driver).unwrap(), driver);
+        assert_ne!(std::fs::read(&again.executors).unwrap(), executors);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
