@@ -21,10 +21,16 @@ def refused(process, status, code, seconds=30):
     holds(has_hint(process), "no line `hint: ...`")
 
 
+def no_endpoint(directory):
+    """Fails if an endpoint was opened: its address is written once it listens, and emptied before."""
+    url = directory / "endpoint.url"
+    holds(not url.exists() or not url.read_text(), "there is an endpoint")
+
+
 def nothing_served(job):
     """Fails if anything is left that would answer."""
     holds(not listens(job.port), "the driver's port is open")
-    holds(not (job.driver_directory / "endpoint.url").exists(), "there is an endpoint.url")
+    no_endpoint(job.driver_directory)
 
 
 def bad_tokens(checks, bench):
@@ -42,7 +48,7 @@ def bad_tokens(checks, bench):
         executor = job.executor("waiting", "touch", marker, start_timeout="3s")
         refused(executor.process, UNREACHABLE, "ASK_UNREACHABLE")
         holds(not marker.exists(), "the command was started")
-        holds(not (executor.directory / "endpoint.url").exists(), "there is an endpoint.url")
+        no_endpoint(executor.directory)
 
 
 def keys_of_another_job(checks, bench):
@@ -67,7 +73,7 @@ def keys_of_another_job(checks, bench):
             executor = job.executor(f"stranger-{n}", "touch", marker, key_file=file, start_timeout="3s")
             refused(executor.process, CONFIGURATION, code)
             holds(not marker.exists(), "the command was started")
-            holds(not (executor.directory / "endpoint.url").exists(), "there is an endpoint.url")
+            no_endpoint(executor.directory)
     with checks.that("the same executor with the job's own key file is served"):
         executor = job.executor("own", "touch", job.root / "started-own", start_timeout="10s")
         equal(executor.process.wait(30), 0, "exit status")
