@@ -10,9 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job::{EPOCH, Job};
+use rustls::DigitallySignedStruct;
+use rustls::client::AlwaysResolvesClientRawPublicKeys;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::ServerName;
+use rustls::crypto::ring::sign::any_eddsa_type;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use safe_conduct::codec::frame::Header;
+use safe_conduct::codec::pem;
 use safe_conduct::distribute::message::{Ask, MAX_ASK, Reply};
 use safe_conduct::distribute::{Answer, AskError, ClientLimits, Refusal, ServerLimits};
 use safe_conduct::name::ExecutorName;
@@ -312,4 +318,85 @@ fn a_flipped_bit_anywhere_in_a_session_never_gets_an_answer() {
 
 fn patient() -> ClientLimits {
     ClientLimits { connect: LONG, authenticate: LONG, exchange: LONG }
+}
+
+/// Takes any driver: what is tested is what the driver makes of its peer.
+#[derive(Debug)]
+struct AnyDriver;
+
+impl ServerCertVerifier for AnyDriver {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        vec![rustls::SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+/// A handshake with `public` as one's own key, signed with the private key in `private`; what the driver says to it.
+fn handshake_as(address: SocketAddr, public: &[u8], private: &[u8], protocol: &[u8]) -> std::io::Result<()> {
+    let key = any_eddsa_type(&PrivatePkcs8KeyDer::from(private)).unwrap();
+    let own = CertifiedKey::new(vec![CertificateDer::from(public.to_vec())], key);
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyDriver))
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(own))));
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols.retain(|name| !name.is_empty());
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), ServerName::try_from("driver").unwrap()).unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, &mut socket);
+    let ask = Ask { executor: ExecutorName::new("e").unwrap(), have: None }.encode().unwrap();
+    stream.write_all(ask.as_slice())?;
+    stream.read_exact(&mut [0; 8])
+}
+
+#[test]
+fn a_pinned_public_key_without_its_private_key_is_refused() {
+    let (job, _server, address) = served(limits(4, LONG));
+    let keys = |name| pem::decode(&std::fs::read(job.file(name)).unwrap()).unwrap();
+    let (driver, executors) = (keys("driver.pem"), keys("executors.pem"));
+    // In each file, the private key comes first; the driver's file has the executors' public key.
+    let (public, private, stolen) = (driver[1].1.as_slice(), executors[0].1.as_slice(), driver[0].1.as_slice());
+    handshake_as(address, public, private, b"safe-conduct/1").unwrap();
+    assert_eq!(job.audit.0.lock().unwrap().len(), 1, "with the right private key, it is let in");
+    let refused = handshake_as(address, public, stolen, b"safe-conduct/1").unwrap_err();
+    assert!(refused.to_string().contains("alert") || refused.kind() == ErrorKind::ConnectionReset, "{refused}");
+    for protocol in [&b"h2"[..], b""] {
+        assert!(handshake_as(address, public, private, protocol).is_err(), "another protocol, or none, is refused");
+    }
+    assert_eq!(job.audit.0.lock().unwrap().len(), 1);
 }
