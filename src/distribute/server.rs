@@ -310,7 +310,8 @@ struct Admission<'a> {
 
 impl<'a> Admission<'a> {
     fn ask(gate: &'a Mutex<Gate>, peer: IpAddr) -> Option<Self> {
-        lock(gate).admit(peer).then_some(Self { gate, peer, stranger: true })
+        // Lazily: one that is made and dropped would give back a thread that was never taken.
+        lock(gate).admit(peer).then(|| Self { gate, peer, stranger: true })
     }
 
     fn authenticated(&mut self) {
