@@ -1,7 +1,6 @@
 //! The HTTP client against servers that misbehave: real sockets on loopback, real TLS with the committed certificates.
 //!
-//! Numbers are those of the list of bad inputs. The proxy (209) is read back from the configuration in sys/http.rs, and
-//! endpoints that are no URLs for us (207, 208) are refused in codec/url.rs.
+//! Numbers are those of the list of bad inputs. Endpoints that are no URLs for us (207, 208) are refused in codec/url.rs.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,7 +20,7 @@ use safe_conduct::sys::file::FileError;
 use safe_conduct::sys::http::{
     HttpClient, HttpError, HttpRequest, HttpResponse, MAX_HEAD, MAX_RETRY_AFTER, Phase, Roots, UreqClient,
 };
-use safe_conduct::sys::tls::{CertificatesError, PeerFault};
+use safe_conduct::sys::tls::{CertificatesError, PeerFault, certificates_from_pem};
 
 /// Longest body that the tests take.
 const MOST: usize = 1000;
@@ -54,7 +53,7 @@ fn server(serve: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, JoinHa
 
 fn post(client: &UreqClient, url: &str) -> Result<HttpResponse, HttpError> {
     let mut form = WipedBuffer::with_capacity(16);
-    form.push(b"WebIdentity=token").or_else(|_| form.push(b"t=token")).unwrap();
+    form.push(b"WebId=token").unwrap();
     let url = ServiceUrl::new(url).unwrap();
     client.send(&HttpRequest { url: &url, form: Some(&form), bearer: None, most: MOST })
 }
@@ -65,6 +64,8 @@ fn answered(bytes: impl Into<Vec<u8>>) -> Result<HttpResponse, HttpError> {
     // The client may have closed first, having read enough.
     let (address, thread) = server(move |mut peer| drop(peer.write_all(&bytes)));
     let result = post(&client(), &format!("http://{address}/"));
+    // If the client went elsewhere, the server is still waiting: this lets it fail instead.
+    drop(TcpStream::connect(address));
     thread.join().unwrap();
     result
 }
@@ -82,6 +83,19 @@ fn held(bytes: &'static [u8]) -> HttpError {
 
 fn body_of(response: &HttpResponse) -> &[u8] {
     response.body.as_slice()
+}
+
+#[test]
+fn bad_input_209_proxies_in_the_environment_are_ignored() {
+    // Nobody listens on port 1: this very test program, run again for one test, would fail through such a proxy.
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "bad_input_232_answers_without_a_body_have_an_empty_one"]);
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"] {
+        again.env(name, "http://127.0.0.1:1");
+    }
+    let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
 }
 
 #[test]
@@ -361,6 +375,7 @@ fn bad_input_213_a_file_of_roots_gives_whole_certificates_or_an_error_that_names
         (error, file.0.clone())
     };
     let good = certificate("ca.pem");
+    assert_eq!(certificates_from_pem(b""), Err(CertificatesError::None));
     let none = |path| HttpError::Roots { path, reason: CertificatesError::None };
     let broken = |path, position| HttpError::Roots { path, reason: CertificatesError::Broken { position } };
     let (error, path) = made("empty", b"", 0o600);

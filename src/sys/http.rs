@@ -345,7 +345,6 @@ mod tests {
         UreqClient::new(Roots::Compiled).unwrap().config(&ServiceUrl::new(url).unwrap())
     }
 
-    // Bad input 209: proxies named in the environment are never asked for, because the proxy is set, to none.
     #[test]
     fn every_setting_reads_back_as_it_must_be() {
         let config = config_for("https://sts.eu-central-1.amazonaws.com");
