@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use safe_conduct::Secret;
+use safe_conduct::sys::environment::ChildEnvironment;
 use safe_conduct::sys::process::{
-    Child, ChildEnvironment, CommandLine, Event, Events, SpawnError, ends_us, harden, reap, spawn, status_of_signal,
+    Child, CommandLine, Event, Events, SpawnError, ends_us, harden, reap, spawn, status_of_signal,
 };
 
 /// As long as any wait here may take before the test fails; nothing waits that long when all is well.

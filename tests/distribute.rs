@@ -8,14 +8,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use job::{Always, EPOCH, Folder, Job, ManualClock, NOW, bundle, secret_in};
+use job::{Always, EPOCH, Job, ManualClock, NOW, bundle, secret_in};
 use safe_conduct::credential::CredentialError;
 use safe_conduct::distribute::{Answer, AskError, AskOutcome, ClientLimits, MessageError, Refusal, ServerLimits};
 use safe_conduct::error::Actionable;
 use safe_conduct::store::{Applied, CredentialStore, Epoch, Version};
 use safe_conduct::sys::file::FileError;
 use safe_conduct::sys::job_keys::{JobKeys, JobKeysError};
-use safe_conduct::sys::random::SystemRandomness;
 use safe_conduct::time::{Clock, Moment};
 
 #[test]

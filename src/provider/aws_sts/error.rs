@@ -205,7 +205,6 @@ impl Refusal {
     }
 
     fn facts(self) -> Facts {
-        let (service, peer, wait, never) = (Fault::Service, Fault::Unreachable, Retry::Backoff, Retry::Never);
         match self {
             Self::ExpiredToken => Facts::new(
                 "STS_EXPIRED_TOKEN",
@@ -215,20 +214,20 @@ impl Refusal {
             ),
             Self::IdpUnreachable => Facts::new(
                 "STS_IDP_UNREACHABLE",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "If it lasts, make the issuer's discovery document and keys reachable from the service's network.",
             ),
             Self::KeyNotRetrieved => Facts::new(
                 "STS_KEY_NOT_RETRIEVED",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "If it lasts, check that the issuer's jwks_uri is public and holds the key that signed the token.",
             ),
             Self::InvalidToken => Facts::new(
                 "STS_INVALID_TOKEN",
-                service,
-                never,
+                Fault::Service,
+                Retry::Never,
                 "Create an IAM OIDC provider with the token's issuer as its URL and the token's audience as client id.",
             ),
             Self::ClaimRejected => Facts::new(
@@ -239,47 +238,47 @@ impl Refusal {
             ),
             Self::AccessDenied => Facts::new(
                 "STS_ACCESS_DENIED",
-                service,
-                never,
+                Fault::Service,
+                Retry::Never,
                 "Let the role's trust policy allow sts:AssumeRoleWithWebIdentity for the issuer, with the token's aud and sub.",
             ),
-            Self::Policy => Facts::new(
-                "STS_POLICY",
-                service,
-                never,
-                "Correct or shorten the session policy and the session tags that the token carries.",
-            ),
+            Self::Policy => {
+                Facts::new("STS_POLICY", Fault::Service, Retry::Never, "Correct or shorten session policy and tags.")
+            }
             Self::Configuration => Facts::new(
                 "STS_CONFIGURATION",
-                service,
-                never,
+                Fault::Service,
+                Retry::Never,
                 "Check aws.roleArn, aws.sessionName and aws.durationSeconds (not above the role's maximum) against the service.",
             ),
             Self::InvalidParameter => Facts::new(
                 "STS_INVALID_PARAMETER",
-                service,
-                never,
+                Fault::Service,
+                Retry::Never,
                 "Compare aws.roleArn with the ARN that MinIO prints at start, its client id with the token's aud, its keys too.",
             ),
             Self::RegionDisabled => Facts::new(
                 "STS_REGION_DISABLED",
-                service,
-                never,
+                Fault::Service,
+                Retry::Never,
                 "Activate STS for this region in the account's IAM settings, or set aws.region to an active one.",
             ),
-            Self::Throttled => {
-                Facts::new("STS_THROTTLED", peer, wait, "Wait; if it lasts, find what else in this account calls STS.")
-            }
+            Self::Throttled => Facts::new(
+                "STS_THROTTLED",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "Wait; if it lasts, find what else in this account calls STS.",
+            ),
             Self::Unavailable => Facts::new(
                 "STS_UNAVAILABLE",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Wait; if it lasts, look at the service's health page or log.",
             ),
             Self::Unknown => Facts::new(
                 "STS_REFUSED",
-                service,
-                never,
+                Fault::Service,
+                Retry::Never,
                 "Look up the service's code, and the request in its log (CloudTrail) by the request id.",
             ),
         }
@@ -349,30 +348,29 @@ impl std::error::Error for AwsStsError {
 
 impl Actionable for AwsStsError {
     fn facts(&self) -> Facts {
-        let (config, peer, never) = (Fault::Configuration, Fault::Unreachable, Retry::Never);
         match self {
             Self::Duration { .. } => Facts::new(
                 "STS_DURATION",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Set spark.security.oidc.aws.durationSeconds to 900 to 43200, and not above the role's maximum.",
             ),
             Self::Region => Facts::new(
                 "STS_REGION",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Set spark.security.oidc.aws.region to a region such as eu-central-1, or aws.stsEndpoint to a URL.",
             ),
             Self::Scheme { .. } => Facts::new(
                 "STS_SCHEME",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Set spark.security.oidc.provider.s3a=aws-sts and take aws-sts from the other scheme.",
             ),
             Self::Name(_) => Facts::new(
                 "STS_SESSION_NAME",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Set spark.security.oidc.aws.sessionName to 2 to 64 letters, digits or _+=,.@-",
             ),
             Self::Form(_) => Facts::new(
@@ -384,14 +382,14 @@ impl Actionable for AwsStsError {
             Self::Http(error) => error.facts(),
             Self::Redirected { .. } => Facts::new(
                 "STS_REDIRECTED",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Set spark.security.oidc.aws.stsEndpoint to the URL of the STS itself; a redirect would carry the token away.",
             ),
             Self::Refused { refusal, .. } => refusal.facts(),
             Self::Unavailable { .. } => Facts::new(
                 "STS_GATEWAY",
-                peer,
+                Fault::Unreachable,
                 Retry::Backoff,
                 "Wait; if it lasts, look at the gateway before the STS, or check aws.stsEndpoint.",
             ),
@@ -431,48 +429,47 @@ impl std::error::Error for AnswerError {
 
 impl Actionable for AnswerError {
     fn facts(&self) -> Facts {
-        let (config, peer, never) = (Fault::Configuration, Fault::Unreachable, Retry::Never);
         match self {
             Self::Malformed { .. } => Facts::new(
                 "STS_ANSWER_MALFORMED",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Check that spark.security.oidc.aws.stsEndpoint is the URL of an STS, with its path (Ozone: /sts).",
             ),
             Self::Status { .. } => Facts::new(
                 "STS_ANSWER_STATUS",
-                peer,
+                Fault::Unreachable,
                 Retry::Backoff,
                 "Check that spark.security.oidc.aws.stsEndpoint is an STS and that no gateway rewrites its answers.",
             ),
             Self::Expired { .. } => Facts::new(
                 "STS_ANSWER_EXPIRED",
-                config,
+                Fault::Configuration,
                 Retry::Backoff,
                 "Set the clocks of this machine and of the service (NTP): they are further apart than a credential lives.",
             ),
             Self::Life { .. } => Facts::new(
                 "STS_ANSWER_LIFE",
-                config,
-                never,
+                Fault::Configuration,
+                Retry::Never,
                 "Give credentials a shorter life at the service (MinIO: MINIO_STS_DURATION), and set this machine's clock.",
             ),
             Self::Subject => Facts::new(
                 "STS_ANSWER_SUBJECT",
                 Fault::Service,
-                never,
+                Retry::Never,
                 "Check that spark.security.oidc.aws.stsEndpoint is the right STS: it answered for another user.",
             ),
             Self::Provider => Facts::new(
                 "STS_ANSWER_PROVIDER",
                 Fault::Service,
-                never,
+                Retry::Never,
                 "Check that spark.security.oidc.aws.stsEndpoint is the right STS: it read a token of another issuer.",
             ),
             Self::Credential(_) => Facts::new(
                 "STS_ANSWER_CREDENTIAL",
                 Fault::Service,
-                never,
+                Retry::Never,
                 "Check that spark.security.oidc.aws.stsEndpoint is an STS: a value of its credential is empty or too long.",
             ),
         }

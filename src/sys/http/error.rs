@@ -117,7 +117,6 @@ impl std::error::Error for HttpError {
 
 impl Actionable for HttpError {
     fn facts(&self) -> Facts {
-        let (peer, wait) = (Fault::Unreachable, Retry::Backoff);
         match self {
             Self::RootsFile(error) => error.facts(),
             Self::Roots { .. } => Facts::new(
@@ -134,45 +133,51 @@ impl Actionable for HttpError {
             ),
             Self::Resolve => Facts::new(
                 "HTTP_RESOLVE",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Check the host in the configured URL and the DNS of this network (for AWS: the region's name).",
             ),
             Self::Connect { .. } => Facts::new(
                 "HTTP_CONNECT",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Check that the host listens and that network policies and routes let this pod reach it.",
             ),
             Self::Disconnected => Facts::new(
                 "HTTP_DISCONNECTED",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Look into the log of the service, or of the gateway before it: it hung up in mid-answer.",
             ),
             Self::Timeout { .. } => Facts::new(
                 "HTTP_TIMEOUT",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Check that network policies let this pod reach the host and that the service is not overloaded.",
             ),
             Self::Tls(fault) => tls_facts(*fault),
-            Self::HeadTooLong => {
-                Facts::new("HTTP_HEAD_TOO_LONG", peer, wait, "Check that the URL is the service's own, not a portal's.")
-            }
-            Self::BodyTooLong { .. } => {
-                Facts::new("HTTP_BODY_TOO_LONG", peer, wait, "Check that the URL is the service's own, not a portal's.")
-            }
+            Self::HeadTooLong => Facts::new(
+                "HTTP_HEAD_TOO_LONG",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "Check that the URL is the service's own, not a portal's.",
+            ),
+            Self::BodyTooLong { .. } => Facts::new(
+                "HTTP_BODY_TOO_LONG",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "Check that the URL is the service's own, not a portal's.",
+            ),
             Self::ContentEncoding => Facts::new(
                 "HTTP_CONTENT_ENCODING",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Turn off compression in the gateway before the service: it ignores Accept-Encoding: identity.",
             ),
             Self::Protocol => Facts::new(
                 "HTTP_PROTOCOL",
-                peer,
-                wait,
+                Fault::Unreachable,
+                Retry::Backoff,
                 "Check host and port of the URL: what answers there does not speak HTTP/1.1 properly.",
             ),
         }
@@ -180,7 +185,6 @@ impl Actionable for HttpError {
 }
 
 fn tls_facts(fault: PeerFault) -> Facts {
-    let (peer, wait) = (Fault::Unreachable, Retry::Backoff);
     match fault {
         PeerFault::UnknownIssuer => Facts::new(
             "TLS_UNKNOWN_ISSUER",
@@ -196,20 +200,20 @@ fn tls_facts(fault: PeerFault) -> Facts {
         ),
         PeerFault::OutsideValidity => Facts::new(
             "TLS_OUTSIDE_VALIDITY",
-            peer,
+            Fault::Unreachable,
             Retry::Never,
             "Renew the server's certificate; if it is valid, set this machine's clock.",
         ),
         PeerFault::Certificate => Facts::new(
             "TLS_CERTIFICATE",
-            peer,
+            Fault::Unreachable,
             Retry::Never,
             "Give the server a certificate for servers (extended key usage serverAuth) from a CA that may sign it.",
         ),
         PeerFault::Handshake => Facts::new(
             "TLS_HANDSHAKE",
-            peer,
-            wait,
+            Fault::Unreachable,
+            Retry::Backoff,
             "Check host and port of the URL: what listens there must speak TLS 1.2 or 1.3.",
         ),
     }
