@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn environment() -> ChildEnvironment {
     let path = ("PATH".into(), "/usr/bin:/bin".into());
-    ChildEnvironment::new(vec![path], vec![("TOKEN", Secret::from_text("PLANTED"))], Vec::new())
+    ChildEnvironment::new(vec![path], vec![("TOKEN", Arc::new(Secret::from_text("PLANTED")))], Vec::new())
 }
 
 fn line(words: &[&str]) -> CommandLine {

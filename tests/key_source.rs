@@ -1,15 +1,16 @@
 //! The issuer's keys: which ones are usable, when they are fetched, and how long they are kept.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/tokens.rs"]
 mod tokens;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use folder::Folder;
 use safe_conduct::codec::base64url::encode;
 use safe_conduct::codec::url::{ServiceUrl, UrlError};
 use safe_conduct::error::{Actionable, Fault, Retry};
@@ -17,9 +18,7 @@ use safe_conduct::identity::{KeyProblem, KeySet, KeySetError};
 use safe_conduct::ingest::{KeySource, KeySourceError, REFETCH_PAUSE};
 use safe_conduct::name::Issuer;
 use safe_conduct::secret::WipedBuffer;
-use safe_conduct::sys::file;
 use safe_conduct::sys::http::{HttpError, HttpRequest, HttpResponse};
-use safe_conduct::sys::random::SystemRandomness;
 use safe_conduct::time::{Moment, Timestamp};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -205,42 +204,20 @@ fn an_issuer_that_is_no_https_url_cannot_be_discovered() {
     }
 }
 
-/// A folder of its own, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        Self(file::temporary_directory(&std::env::temp_dir(), &SystemRandomness::new()).unwrap())
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn a_key_file_is_read_at_each_use_and_a_bad_one_closes() {
     let folder = Folder::new();
-    let mut source = KeySource::file(folder.write("jwks.json", &one_key("a")));
+    let mut source = KeySource::file(folder.write("jwks.json", one_key("a").as_bytes()));
     assert!(source.keys(None, at(0)).unwrap().has("a"));
-    folder.write("jwks.json", &one_key("b"));
+    folder.write("jwks.json", one_key("b").as_bytes());
     assert!(source.keys(None, at(0)).unwrap().has("b"));
     for _ in 0..2 {
-        folder.write("jwks.json", "garbage");
+        folder.write("jwks.json", "garbage".as_bytes());
         assert!(matches!(source.keys(None, at(0)), Err(KeySourceError::KeySet(_))));
     }
-    folder.write("jwks.json", &one_key("b"));
+    folder.write("jwks.json", one_key("b").as_bytes());
     assert!(source.keys(None, at(0)).is_ok());
-    fs::remove_file(folder.0.join("jwks.json")).unwrap();
+    fs::remove_file(folder.path("jwks.json")).unwrap();
     assert!(matches!(source.keys(None, at(0)), Err(KeySourceError::File(_))));
     let none = KeySource::none().keys(Some("a"), at(0)).map(|keys| keys.has("a"));
     assert!(matches!(none, Ok(false)));
@@ -249,7 +226,7 @@ fn a_key_file_is_read_at_each_use_and_a_bad_one_closes() {
 #[test]
 fn the_bearer_token_is_read_for_each_fetch_and_must_be_one() {
     let folder = Folder::new();
-    let path = folder.write("bearer", "abc.DEF-1_2~3+/==\n");
+    let path = folder.write("bearer", "abc.DEF-1_2~3+/==\n".as_bytes());
     let issuer = FakeIssuer::new();
     issuer.answers(KEYS, 200, &one_key("a"));
     let source = || {
@@ -260,7 +237,7 @@ fn the_bearer_token_is_read_for_each_fetch_and_must_be_one() {
     assert!(source().keys(None, at(0)).is_ok());
     assert_eq!(issuer.asked.lock().unwrap()[0].1.as_deref(), Some("abc.DEF-1_2~3+/=="));
     for content in ["", "\n", "two words", "a\r\nHost: evil", "a\n\n", "b\u{e9}"] {
-        folder.write("bearer", content);
+        folder.write("bearer", content.as_bytes());
         assert!(matches!(source().keys(None, at(0)), Err(KeySourceError::BearerToken { .. })), "{content:?}");
     }
     assert_eq!(issuer.asked(), 1);

@@ -1,49 +1,25 @@
 //! The token file as kubelet and others write it: links, rotations, and what is no token file at all.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/tokens.rs"]
 mod tokens;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use folder::Folder;
 use safe_conduct::codec::jwt::{JwtError, MAX_TOKEN};
 use safe_conduct::identity::{Algorithm, TokenVerifier, VerifyError};
 use safe_conduct::ingest::{FileTokenIngestor, IngestError, KeySource, TokenIngestor};
 use safe_conduct::name::{Audience, Issuer};
-use safe_conduct::sys::file::{self, FileError};
-use safe_conduct::sys::random::SystemRandomness;
+use safe_conduct::sys::file::FileError;
 use safe_conduct::time::{Moment, Timestamp};
 
 const NOW: u64 = 1_800_000_000;
-
-/// A folder of its own, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        Self(file::temporary_directory(&std::env::temp_dir(), &SystemRandomness::new()).unwrap())
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.join(name);
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn now() -> Moment {
     Moment { wall: Timestamp::from_unix_seconds(NOW).unwrap(), monotonic: Duration::ZERO }
@@ -68,14 +44,14 @@ fn error(folder: &Folder, path: &Path) -> IngestError {
 /// kubelet's layout: `token -> ..data/token`, `..data -> ..N`. A new folder, then one rename of the link.
 fn rotate(folder: &Folder, number: usize, content: &[u8]) {
     let name = format!("..{number}");
-    fs::create_dir(folder.join(&name)).unwrap();
+    fs::create_dir(folder.path(&name)).unwrap();
     folder.write(&format!("{name}/token"), content);
-    symlink(&name, folder.join("..data_tmp")).unwrap();
-    fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    symlink(&name, folder.path("..data_tmp")).unwrap();
+    fs::rename(folder.path("..data_tmp"), folder.path("..data")).unwrap();
     if number == 0 {
-        symlink("..data/token", folder.join("token")).unwrap();
+        symlink("..data/token", folder.path("token")).unwrap();
     } else {
-        fs::remove_dir_all(folder.join(&format!("..{}", number - 1))).unwrap();
+        fs::remove_dir_all(folder.path(&format!("..{}", number - 1))).unwrap();
     }
 }
 
@@ -85,7 +61,7 @@ fn a_token_is_never_torn_over_1_000_rotations() {
     // Of different lengths, so that a mixture of two could not be valid; signed once each, as signing is slow.
     let contents: Vec<String> = (0..10).map(|number| token(&"s".repeat(1 + number * 20))).collect();
     rotate(&folder, 0, contents[0].as_bytes());
-    let mut ingestor = ingestor(&folder, &folder.join("token"));
+    let mut ingestor = ingestor(&folder, &folder.path("token"));
     let done = AtomicBool::new(false);
     let (mut reads, mut subjects) = (0, std::collections::BTreeSet::new());
     std::thread::scope(|scope| {
@@ -120,7 +96,7 @@ fn a_token_is_never_torn_over_1_000_rotations() {
 fn a_rotation_is_noticed_by_content_and_a_new_file_with_the_same_is_none() {
     let folder = Folder::new();
     rotate(&folder, 0, token("a").as_bytes());
-    let mut ingestor = ingestor(&folder, &folder.join("token"));
+    let mut ingestor = ingestor(&folder, &folder.path("token"));
     let first = ingestor.fingerprint().unwrap();
     rotate(&folder, 1, token("a").as_bytes());
     assert_eq!(ingestor.fingerprint().unwrap(), first);
@@ -164,15 +140,15 @@ fn a_file_of_20_000_bytes_is_read_and_a_longer_one_is_not() {
 #[test]
 fn what_is_no_file_with_a_token_is_refused_without_waiting_on_it() {
     let folder = Folder::new();
-    let fifo = folder.join("fifo");
+    let fifo = folder.path("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
-    for path in [fifo.as_path(), &folder.0, Path::new("/dev/zero"), Path::new("/dev/null")] {
+    for path in [fifo.as_path(), folder.root(), Path::new("/dev/zero"), Path::new("/dev/null")] {
         assert!(matches!(error(&folder, path), IngestError::File(FileError::NotRegular { .. })), "{path:?}");
         assert!(ingestor(&folder, path).fingerprint().is_err());
     }
-    let dangling = folder.join("dangling");
-    symlink(folder.join("nothing"), &dangling).unwrap();
-    for path in [&dangling, &folder.join("nothing")] {
+    let dangling = folder.path("dangling");
+    symlink(folder.path("nothing"), &dangling).unwrap();
+    for path in [&dangling, &folder.path("nothing")] {
         assert!(matches!(error(&folder, path), IngestError::File(FileError::NotFound { .. })));
     }
     for content in ["", "\n", "\r\n"] {

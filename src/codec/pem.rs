@@ -76,7 +76,7 @@ pub fn decode(text: &[u8]) -> Result<Vec<(KeyKind, WipedBuffer)>, PemError> {
 #[must_use]
 pub fn encode(kind: KeyKind, der: &[u8]) -> WipedBuffer {
     let base64 = base64url::encode_secret(der);
-    let length = base64.expose().len();
+    let length = base64.length();
     // Two lines around it, at most three characters of padding, and a line end a line.
     let size = length.saturating_add(64).saturating_add(length / 64);
     let mut text = WipedBuffer::with_capacity(size);

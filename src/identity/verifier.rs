@@ -126,7 +126,7 @@ impl TokenVerifier {
     /// [`VerifyError`]: the first rule, in the order of checking, that the token breaks.
     pub fn verify(&self, token: Secret, keys: &KeySet, now: Timestamp) -> Result<UserContext, VerifyError> {
         let mut notes = Notes::stopping();
-        let jws = notes.need("size and shape", CompactJws::parse(token.expose()).map_err(VerifyError::from))?;
+        let jws = notes.need("size and shape", compact(&token))?;
         let authenticity = self.check_authenticity(&jws, keys, &mut notes)?;
         let claims = self.check_claims(&jws, now, &mut notes)?;
         drop(jws);
@@ -141,7 +141,7 @@ impl TokenVerifier {
     /// # Errors
     /// [`VerifyError::Malformed`] if it is no compact signed JWT.
     pub fn unverified_key_id(token: &Secret) -> Result<Option<String>, VerifyError> {
-        let jws = CompactJws::parse(token.expose())?;
+        let jws = compact(token)?;
         Ok(header::key_id(jws.unverified_header()).ok().flatten().map(str::to_owned))
     }
 
@@ -150,7 +150,7 @@ impl TokenVerifier {
     pub fn explain(&self, token: &Secret, keys: &KeySet, now: Timestamp) -> Explanation {
         let mut notes = Notes::going_on();
         let (mut members, mut claims) = (Vec::new(), Vec::new());
-        let parsed = CompactJws::parse(token.expose()).map_err(VerifyError::from);
+        let parsed = compact(token);
         if let Ok(jws) = notes.need("size and shape", parsed) {
             members = explain::members(jws.unverified_header());
             // A refusal that ends a part early is in the notes already.
@@ -222,6 +222,10 @@ impl TokenVerifier {
             signature_checked: self.signature_checked,
         })
     }
+}
+
+fn compact(token: &Secret) -> Result<CompactJws<'_>, VerifyError> {
+    CompactJws::parse(token.expose()).map_err(VerifyError::from)
 }
 
 /// Checks a compact JWS against a key set as [`TokenVerifier`] does, but reads no claim of it. For test suites.

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::secret::Secret;
 use crate::sys::environment::ChildEnvironment;
@@ -36,7 +37,7 @@ pub fn child_environment(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     url: &str,
     token_file: &Path,
-    token: &Secret,
+    token: &Arc<Secret>,
 ) -> ChildEnvironment {
     let mut variables: Vec<(OsString, OsString)> = inherited.collect();
     let held = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -55,8 +56,7 @@ pub fn child_environment(
     for (name, before) in NO_PROXY.into_iter().zip(not_proxied) {
         variables.push((name.into(), with_loopback(before.unwrap_or_default())));
     }
-    let token = Secret::from_text(token.expose());
-    ChildEnvironment::new(variables, vec![(TOKEN, token)], removed)
+    ChildEnvironment::new(variables, vec![(TOKEN, Arc::clone(token))], removed)
 }
 
 /// A list of hosts that no proxy is asked for, with loopback in it.
@@ -83,7 +83,7 @@ mod tests {
 
     fn environment(inherited: &[(&str, &str)]) -> ChildEnvironment {
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
-        let token = Secret::from_text("PLANTED-TOKEN");
+        let token = Arc::new(Secret::from_text("PLANTED-TOKEN"));
         child_environment(
             inherited,
             "http://127.0.0.1:7442/v1/credentials",

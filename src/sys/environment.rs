@@ -2,13 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::secret::Secret;
 
 /// The whole environment of a command: nothing else is inherited.
 pub struct ChildEnvironment {
     variables: Vec<(OsString, OsString)>,
-    secrets: Vec<(&'static str, Secret)>,
+    secrets: Vec<(&'static str, Arc<Secret>)>,
     removed: Vec<&'static str>,
 }
 
@@ -17,7 +18,7 @@ impl ChildEnvironment {
     #[must_use]
     pub fn new(
         variables: Vec<(OsString, OsString)>,
-        secrets: Vec<(&'static str, Secret)>,
+        secrets: Vec<(&'static str, Arc<Secret>)>,
         removed: Vec<&'static str>,
     ) -> Self {
         Self { variables, secrets, removed }
@@ -32,7 +33,7 @@ impl ChildEnvironment {
     /// A variable's value, if it is a secret.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&Secret> {
-        self.secrets.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.secrets.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
     }
 
     /// All variables that hold no secret.
@@ -43,7 +44,7 @@ impl ChildEnvironment {
 
     /// All variables that hold a secret.
     #[must_use]
-    pub fn secrets(&self) -> &[(&'static str, Secret)] {
+    pub fn secrets(&self) -> &[(&'static str, Arc<Secret>)] {
         &self.secrets
     }
 

@@ -1,4 +1,5 @@
 //! A folder for one test, gone afterwards.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::{Path, PathBuf};
 

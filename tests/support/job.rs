@@ -1,9 +1,13 @@
 //! A job for tests: key files in a folder of its own, clocks that stand still, and a driver on loopback.
 
+#[path = "folder.rs"]
+pub mod folder;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use folder::Folder;
 use safe_conduct::Secret;
 use safe_conduct::audit::{AuditEvent, AuditLog};
 use safe_conduct::credential::{AcceptedProperties, ServiceCredential, UserCredentials};
@@ -64,27 +68,6 @@ impl AuditLog for Recorded {
     }
 }
 
-/// A folder that is gone after the test.
-pub struct Folder(pub PathBuf);
-
-impl Folder {
-    pub fn new() -> Self {
-        Self(safe_conduct::sys::file::temporary_directory(&std::env::temp_dir(), &SystemRandomness::new()).unwrap())
-    }
-
-    pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        safe_conduct::sys::file::replace(&path, content, &SystemRandomness::new()).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A job's two key files and the driver's store and clock.
 pub struct Job {
     pub folder: Folder,
@@ -104,7 +87,7 @@ impl Job {
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.0.join(name)
+        self.folder.path(name)
     }
 
     pub fn serve(&self) -> RunningServer {
