@@ -77,7 +77,7 @@ impl ServiceCredential {
             return Err(CredentialError::PropertyCount { count: properties.len() });
         }
         for (name, value) in &properties {
-            let length = value.expose().len();
+            let length = value.length();
             if length == 0 || length > MAX_VALUE {
                 return Err(CredentialError::ValueLength { name: name.clone(), length });
             }

@@ -56,6 +56,14 @@ name!(
     /// What a credential opens, as Hadoop names file systems: `s3a`, `gs`, `kafka`. 1 to 32 of `a-z 0-9 + . -`.
     Scheme, "scheme", 1..=32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '.' | '-')
 );
+impl Scheme {
+    /// Hadoop's S3 file system.
+    #[must_use]
+    pub fn s3a() -> Self {
+        Self("s3a".to_owned())
+    }
+}
+
 name!(
     /// A name of a credential's property, such as `fs.s3a.access.key`: 1 to 128 of `A-Z a-z 0-9 . _ -`.
     PropertyName, "property name", 1..=128, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')

@@ -43,6 +43,12 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.expose().len()
+    }
+
     /// Whether `candidate` is this secret, in a time that depends on the lengths only.
     #[must_use]
     pub fn matches(&self, candidate: &[u8]) -> bool {

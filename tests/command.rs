@@ -3,13 +3,15 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use safe_conduct::Secret;
+use safe_conduct::sys::environment::ChildEnvironment;
 use safe_conduct::sys::process::{
-    Child, ChildEnvironment, CommandLine, Event, Events, SpawnError, ends_us, harden, reap, spawn, status_of_signal,
+    Child, CommandLine, Event, Events, SpawnError, ends_us, harden, reap, spawn, status_of_signal,
 };
 
 /// As long as any wait here may take before the test fails; nothing waits that long when all is well.
@@ -22,7 +24,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn environment() -> ChildEnvironment {
     let path = ("PATH".into(), "/usr/bin:/bin".into());
-    ChildEnvironment::new(vec![path], vec![("TOKEN", Secret::from_text("PLANTED"))], Vec::new())
+    ChildEnvironment::new(vec![path], vec![("TOKEN", Arc::new(Secret::from_text("PLANTED")))], Vec::new())
 }
 
 fn line(words: &[&str]) -> CommandLine {

@@ -456,7 +456,9 @@ fn dropping_the_endpoint_closes_port_and_connections_at_once() {
     halfway.send("GET /v1/credentials HT");
     let address = fixture.endpoint.local_addr();
     // Less than what any of them might still have said nothing for.
-    [&silent, &idle, &halfway].map(|client| client.stream.set_read_timeout(Some(seconds(1))).unwrap());
+    for client in [&silent, &idle, &halfway] {
+        client.stream.set_read_timeout(Some(seconds(1))).unwrap();
+    }
     let dropping = std::thread::spawn(move || drop(fixture.endpoint));
     assert!(silent.is_closed() && idle.is_closed() && halfway.is_closed());
     dropping.join().unwrap();

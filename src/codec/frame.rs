@@ -252,3 +252,74 @@ impl fmt::Display for FrameError {
 }
 
 impl std::error::Error for FrameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Typed by hand from the module's words.
+    #[test]
+    fn a_header_is_these_eight_bytes() {
+        assert_eq!(Header::encode(3, &[0; 258]), Ok(*b"SC\x01\x03\0\0\x01\x02"));
+        assert_eq!(Header::decode(*b"SC\x01\x03\0\0\x01\x02"), Ok(Header { kind: 3, length: 258 }));
+        assert_eq!(Header::decode(*b"SC\x01\x00\0\0\0\0"), Ok(Header { kind: 0, length: 0 }));
+        assert_eq!(Header::decode(*b"sC\x01\x03\0\0\0\0"), Err(FrameError::Magic));
+        assert_eq!(Header::decode(*b"HTTP/1.1"), Err(FrameError::Magic));
+        assert_eq!(Header::decode(*b"SC\x02\x03\0\0\0\0"), Err(FrameError::Version { version: 2 }));
+    }
+
+    #[test]
+    fn a_body_has_at_most_65_536_bytes() {
+        assert_eq!(Header::decode(*b"SC\x01\x01\0\x01\0\0").map(|header| header.length), Ok(65_536));
+        assert_eq!(Header::decode(*b"SC\x01\x01\0\x01\0\x01"), Err(FrameError::TooLong));
+        assert_eq!(Header::decode(*b"SC\x01\x01\xff\xff\xff\xff"), Err(FrameError::TooLong));
+        assert!(Header::encode(1, &[0; MAX_BODY]).is_ok());
+        assert_eq!(Header::encode(1, &[0; MAX_BODY + 1]), Err(FrameError::TooLong));
+        let mut full = FieldWriter::new();
+        assert_eq!(full.fixed(&[0; MAX_BODY]), Ok(()));
+        assert_eq!(full.u8(0), Err(FrameError::TooLong));
+    }
+
+    #[test]
+    fn fields_are_these_bytes_and_read_back() {
+        let mut body = FieldWriter::new();
+        body.u8(9).unwrap();
+        body.u64(0x0102_0304_0506_0708).unwrap();
+        body.count(2).unwrap();
+        body.text("ab").unwrap();
+        body.secret(&Secret::from_text("xyz")).unwrap();
+        let bytes = b"\x09\x01\x02\x03\x04\x05\x06\x07\x08\x02\x02ab\0\x03xyz";
+        assert_eq!(body.body(), bytes);
+        let mut fields = FieldReader::new(bytes);
+        assert_eq!((fields.u8(), fields.u64(), fields.count(2)), (Ok(9), Ok(0x0102_0304_0506_0708), Ok(2)));
+        assert_eq!(fields.text(), Ok("ab"));
+        assert_eq!(fields.secret(3).unwrap().expose(), "xyz");
+        assert_eq!(fields.end(), Ok(()));
+    }
+
+    #[test]
+    fn lengths_are_kept_at_the_last_byte() {
+        let mut body = FieldWriter::new();
+        assert_eq!(body.text(&"a".repeat(255)), Ok(()));
+        assert_eq!(body.text(&"a".repeat(256)), Err(FrameError::TooLong));
+        assert_eq!(body.count(255), Ok(()));
+        assert_eq!(body.count(256), Err(FrameError::TooLong));
+        assert_eq!(FieldWriter::new().secret(&Secret::from_text(&"a".repeat(65_534))), Ok(()));
+        assert_eq!(FieldWriter::new().secret(&Secret::from_text(&"a".repeat(65_536))), Err(FrameError::TooLong));
+        assert_eq!(FieldReader::new(&[3]).count(3), Ok(3));
+        assert_eq!(FieldReader::new(&[3]).count(2), Err(FrameError::TooLong));
+        assert!(FieldReader::new(b"\0\x03abc").secret(3).is_ok());
+        assert_eq!(FieldReader::new(b"\0\x03abc").secret(2).map(drop), Err(FrameError::TooLong));
+    }
+
+    #[test]
+    fn what_is_cut_off_left_over_or_no_text_is_refused() {
+        assert_eq!(FieldReader::new(b"\x02a").text(), Err(FrameError::Truncated));
+        assert_eq!(FieldReader::new(b"").text(), Err(FrameError::Truncated));
+        assert_eq!(FieldReader::new(b"\0").secret(9).map(drop), Err(FrameError::Truncated));
+        assert_eq!(FieldReader::new(&[0; 7]).u64(), Err(FrameError::Truncated));
+        assert_eq!(FieldReader::new(b"\x01\xff").text(), Err(FrameError::NotText));
+        assert_eq!(FieldReader::new(b"\0\x01\xff").secret(9).map(drop), Err(FrameError::NotText));
+        assert_eq!(FieldReader::new(b"a").end(), Err(FrameError::Trailing));
+    }
+}

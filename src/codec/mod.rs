@@ -8,6 +8,7 @@ pub mod http1;
 pub mod json;
 pub mod jwks;
 pub mod jwt;
+pub mod pem;
 pub mod properties;
 pub mod sts_xml;
 pub mod url;

@@ -1,1 +1,15 @@
-//! Every setting, its default and its range.
+//! From settings to what the roles need. The only part of the library that reads the environment.
+
+mod driver;
+mod error;
+mod exchange;
+mod executor;
+mod raw;
+mod table;
+
+pub use driver::{DriverConfig, EndpointConfig, EndpointDirectory};
+pub use error::ConfigError;
+pub use exchange::{ExchangeConfig, IdentityConfig, KeysFrom};
+pub use executor::ExecutorConfig;
+pub use raw::Settings;
+pub use table::{PREFIX, SETTINGS, Setting};

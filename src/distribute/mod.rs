@@ -1,1 +1,60 @@
-//! Driver and executors: one ask, one answer.
+//! Driver and executors: one ask, one answer, nobody holds a connection. Knows credentials, not who they are for.
+//!
+//! # The protocol
+//!
+//! The executor connects, both sides prove themselves in TLS 1.3 with pinned raw public keys (ALPN `safe-conduct/1`),
+//! the executor sends one frame, the driver sends one frame, and both close. Nothing in a frame proves anything: who
+//! may ask is decided by TLS alone. First delivery, late join, update, reconnect and a driver's restart are the same
+//! ask; the next ask's `have` is the acknowledgement.
+//!
+//! Numbers are big-endian. A text has its length in one byte in front, a secret has it in two.
+//!
+//! ```text
+//! frame       "SC"  framing version u8 = 1  kind u8  length u32  body        at most 65,536 bytes of body
+//!
+//! ask         kind 1, executor to driver, at most 256 bytes of body
+//!             protocol u16 = 1  executor's name text  have u8: 0, or 1 then: epoch 16 bytes  number u64
+//!
+//! bundle      kind 2, driver to executor
+//!             now u64  next ask u64  epoch 16 bytes  number u64  count u8  then so many times:
+//!                 scheme text  expires at u64  count u8  then so many times: property's name text  value secret
+//! unchanged   kind 3: now u64  next ask u64
+//! refused     kind 4: now u64  next ask u64  reason u8: 1 nothing yet, 2 protocol
+//! ```
+//!
+//! `now` and `expires at` are seconds since 1970 by the driver's clock, `next ask` is in milliseconds from now.
+//!
+//! Old and new: a driver answers an ask with another protocol number with `refused`, reason 2, and reads no further,
+//! so what follows the number is free to change. An executor takes a reason that it does not know as a refusal. Any
+//! other unknown kind, version, flag, length or trailing byte ends the connection: neither side guesses.
+//!
+//! # Rates
+//!
+//! The driver names the time of each executor's next ask, half of it random, so that a renewal is no stampede: at most
+//! `distribution.pollInterval`, sooner as expiry nears (a quarter of what remains), never under 1 s. It keeps nothing
+//! of an executor: its memory does not grow with their number.
+
+mod address;
+mod client;
+mod error;
+mod gate;
+mod key_file;
+#[doc(hidden)]
+pub mod message;
+mod pace;
+mod quota;
+mod server;
+mod wire;
+
+pub use address::{AddressError, DEFAULT_PORT, DriverAddress, ListenAddress};
+#[doc(hidden)]
+pub use client::ClientLimits;
+pub use client::{Answer, AskOutcome, ClientSettings, ExecutorClient, RunningClient};
+pub use error::{AskError, ServeError};
+pub use message::{MessageError, Refusal};
+#[doc(hidden)]
+pub use server::ServerLimits;
+pub use server::{DriverServer, RunningServer, ServerSettings};
+
+/// The version of what the frames mean. Both sides must say the same.
+pub const PROTOCOL: u16 = 1;

@@ -2,6 +2,11 @@
 
 mod aws_sts;
 
+pub use aws_sts::{
+    AnswerError, AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_DURATION, MAX_LIFE, MIN_DURATION, Refusal,
+    session_name_for,
+};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +70,8 @@ impl fmt::Debug for Providers {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ResolveError {
+    /// The exchange at an STS failed.
+    AwsSts(AwsStsError),
     /// A provider panicked.
     Panicked,
     /// A provider of one's own failed; it says itself what that means.
@@ -79,6 +86,7 @@ impl ResolveError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::AwsSts(error) => error.retry_after(),
             Self::Panicked | Self::Own { .. } => None,
         }
     }
@@ -87,17 +95,26 @@ impl ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AwsSts(error) => error.fmt(f),
             Self::Panicked => f.write_str("the provider panicked"),
             Self::Own { facts } => write!(f, "the provider reports {}", facts.code),
         }
     }
 }
 
-impl std::error::Error for ResolveError {}
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::AwsSts(error) => error.source(),
+            Self::Panicked | Self::Own { .. } => None,
+        }
+    }
+}
 
 impl Actionable for ResolveError {
     fn facts(&self) -> Facts {
         match self {
+            Self::AwsSts(error) => error.facts(),
             Self::Panicked => Facts::new(
                 "PROVIDER_PANICKED",
                 Fault::Service,

@@ -1,12 +1,24 @@
-//! `install DIR`: copies this program where another container can run it, since a from-scratch image has no `cp`.
+//! `safe-conduct install DIR`: copies this program where another container can run it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use safe_conduct::sys::file::{FileError, copy_executable};
-use safe_conduct::sys::random::Random;
+use safe_conduct::sys::random::{Random, SystemRandomness};
+
+use super::{Failure, OutputError};
+
+/// Copies the program and says where to.
+pub(crate) fn run(own: Option<PathBuf>, directory: &Path) -> Result<(), Failure> {
+    // Without /proc a program cannot find its own file.
+    let own = own.ok_or(FileError::NotFound { path: PathBuf::from("/proc/self/exe") })?;
+    let made = install(&own, directory, &SystemRandomness::new())?;
+    writeln!(std::io::stdout().lock(), "{}", made.display()).map_err(OutputError::from)?;
+    Ok(())
+}
 
 /// Copies `own`, this program's file, into `directory` as `safe-conduct`, mode 0755, whole or not at all.
-pub(crate) fn install(own: &Path, directory: &Path, random: &dyn Random) -> Result<PathBuf, FileError> {
+fn install(own: &Path, directory: &Path, random: &dyn Random) -> Result<PathBuf, FileError> {
     let to = directory.join("safe-conduct");
     copy_executable(own, &to, random)?;
     Ok(to)

@@ -1,4 +1,4 @@
-//! `ready`: asks the endpoint of a running safe-conduct whether it has credentials, for probes in images without a shell.
+//! `safe-conduct ready`: asks the endpoint of a running safe-conduct whether it has credentials, for probes in images without a shell.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -6,10 +6,14 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use safe_conduct::config::{ConfigError, EndpointConfig, EndpointDirectory, Settings};
 use safe_conduct::error::{Actionable, Facts, Fault, Retry};
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sink::{EndpointFiles, EndpointFilesError, PATH};
+use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::time::Clock;
+
+use super::Failure;
 
 /// How long the whole question may take: the endpoint answers from memory.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -17,8 +21,16 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// The beginning of an answer that says everything: the credentials behind it are never read.
 const STATUS_LENGTH: usize = "HTTP/1.1 200".len();
 
+/// Asks the endpoint that these settings describe.
+pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
+    let config = EndpointConfig::from_settings(settings)?;
+    let EndpointDirectory::Fixed(directory) = &config.directory else { return Err(ConfigError::NoDirectory.into()) };
+    ready(directory, config.token_file.as_deref(), &SystemClock::new())?;
+    Ok(())
+}
+
 /// Whether there are credentials, as clients would get them.
-pub(crate) fn ready(directory: &Path, token_file: Option<&Path>, clock: &dyn Clock) -> Result<(), ReadyError> {
+fn ready(directory: &Path, token_file: Option<&Path>, clock: &dyn Clock) -> Result<(), ReadyError> {
     let (url, token) = EndpointFiles::read(directory, token_file)?;
     let address = url.host().trim_matches(['[', ']']).parse::<IpAddr>().ok().zip(url.port());
     let (ip, port) = address.ok_or(EndpointFilesError::NoLoopbackUrl)?;

@@ -3,6 +3,8 @@
 mod answer;
 mod endpoint;
 mod endpoint_files;
+mod environment;
 
 pub use endpoint::{EndpointError, EndpointSettings, LoopbackEndpoint, PATH, RunningEndpoint};
 pub use endpoint_files::{EndpointFiles, EndpointFilesError, MAX_TOKEN, MIN_TOKEN};
+pub use environment::child_environment;

@@ -290,50 +290,58 @@ impl std::error::Error for FileError {}
 
 impl Actionable for FileError {
     fn facts(&self) -> Facts {
-        let (config, wait) = (Fault::Configuration, Retry::Backoff);
         match self {
-            Self::NotFound { .. } => {
-                Facts::new("FILE_NOT_FOUND", config, wait, "Check the path and that the volume with it is mounted.")
-            }
+            Self::NotFound { .. } => Facts::new(
+                "FILE_NOT_FOUND",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Check the path and that the volume with it is mounted.",
+            ),
             Self::Denied { .. } => Facts::new(
                 "FILE_DENIED",
-                config,
-                wait,
+                Fault::Configuration,
+                Retry::Backoff,
                 "Run as the user who owns the file, or mount it with defaultMode 0440 and set the pod's fsGroup.",
             ),
-            Self::NotRegular { .. } => {
-                Facts::new("FILE_NOT_REGULAR", config, Retry::Never, "Name a regular file in the setting.")
-            }
+            Self::NotRegular { .. } => Facts::new(
+                "FILE_NOT_REGULAR",
+                Fault::Configuration,
+                Retry::Never,
+                "Name a regular file in the setting.",
+            ),
             Self::NotDirectory { .. } => {
-                Facts::new("FILE_NOT_DIRECTORY", config, Retry::Never, "Name a directory in the setting.")
+                Facts::new("FILE_NOT_DIRECTORY", Fault::Configuration, Retry::Never, "Name a directory in the setting.")
             }
             Self::TooLong { .. } => Facts::new(
                 "FILE_TOO_LONG",
-                config,
-                wait,
+                Fault::Configuration,
+                Retry::Backoff,
                 "Name the right file in the setting; this one holds too much.",
             ),
             Self::WritableByOthers { .. } => Facts::new(
                 "FILE_WRITABLE_BY_OTHERS",
-                config,
-                wait,
+                Fault::Configuration,
+                Retry::Backoff,
                 "Take write permission from group and others (chmod go-w, or defaultMode 0440 on the volume).",
             ),
             Self::Exists { .. } => Facts::new(
                 "FILE_EXISTS",
-                config,
+                Fault::Configuration,
                 Retry::Never,
                 "Name an empty directory, or remove the old file first.",
             ),
             Self::NoRandomness { .. } => Facts::new(
                 "FILE_NO_RANDOMNESS",
-                config,
-                wait,
+                Fault::Configuration,
+                Retry::Backoff,
                 "Give the container access to the kernel's random source.",
             ),
-            Self::Io { .. } => {
-                Facts::new("FILE_IO", config, wait, "Check the disk and the mount: full, read-only or gone.")
-            }
+            Self::Io { .. } => Facts::new(
+                "FILE_IO",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Check the disk and the mount: full, read-only or gone.",
+            ),
         }
     }
 }

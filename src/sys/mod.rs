@@ -1,8 +1,10 @@
 //! The only door to the outside: files, HTTP, TLS, the clock, randomness, processes.
 
 pub mod clock;
+pub mod environment;
 pub mod file;
 pub mod http;
+pub mod job_keys;
 #[cfg(feature = "cli")]
 pub mod process;
 pub mod random;

@@ -3,7 +3,7 @@
 //! There is no thread here: a signal's handler writes to a socket pair, and [`Events::next`] reads from it.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,7 +18,7 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use crate::error::{Actionable, Facts, Fault, Retry};
-use crate::secret::Secret;
+use crate::sys::environment::ChildEnvironment;
 
 /// The signals that are forwarded to the command: what Kubernetes, a terminal and operators send.
 const FORWARDED: [i32; 7] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
@@ -160,50 +160,6 @@ impl CommandLine {
     }
 }
 
-/// The whole environment of a command: nothing else is inherited.
-pub struct ChildEnvironment {
-    variables: Vec<(OsString, OsString)>,
-    secrets: Vec<(&'static str, Secret)>,
-    removed: Vec<&'static str>,
-}
-
-impl ChildEnvironment {
-    /// These variables, also those that hold secrets; `removed` names what the command might have expected.
-    #[must_use]
-    pub fn new(
-        variables: Vec<(OsString, OsString)>,
-        secrets: Vec<(&'static str, Secret)>,
-        removed: Vec<&'static str>,
-    ) -> Self {
-        Self { variables, secrets, removed }
-    }
-
-    /// A variable's value, unless it is a secret.
-    #[must_use]
-    pub fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
-    }
-
-    /// A variable's value, if it is a secret.
-    #[must_use]
-    pub fn secret(&self, name: &str) -> Option<&Secret> {
-        self.secrets.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-
-    /// The variables that were there and that the command does not get.
-    #[must_use]
-    pub fn removed(&self) -> &[&'static str] {
-        &self.removed
-    }
-}
-
-/// What was inherited may hold anybody's secrets.
-impl fmt::Debug for ChildEnvironment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ChildEnvironment({} variables, hidden)", self.variables.len().saturating_add(self.secrets.len()))
-    }
-}
-
 /// The command, running or ended.
 #[derive(Debug)]
 pub struct Child {
@@ -217,8 +173,8 @@ pub struct Child {
 pub fn spawn(command: &CommandLine, environment: &ChildEnvironment) -> Result<Child, SpawnError> {
     let mut start = Command::new(&command.program);
     start.args(&command.arguments).env_clear();
-    start.envs(environment.variables.iter().map(|(name, value)| (name, value)));
-    start.envs(environment.secrets.iter().map(|(name, value)| (name, value.expose())));
+    start.envs(environment.variables().iter().map(|(name, value)| (name, value)));
+    start.envs(environment.secrets().iter().map(|(name, value)| (name, value.expose())));
     let started = start.spawn().map_err(|error| {
         let program = command.program.clone();
         match error.kind() {

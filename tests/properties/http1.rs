@@ -14,7 +14,10 @@ pub fn check(data: &[u8]) {
             let length = head.length();
             assert!(length <= MAX_HEAD && length <= data.len());
             assert!(data[..length].ends_with(b"\r\n\r\n"));
-            assert!(matches!(parse_head(&data[..length - 1]), Ok(None)), "a head without its last byte is not all there");
+            assert!(
+                matches!(parse_head(&data[..length - 1]), Ok(None)),
+                "a head without its last byte is not all there"
+            );
             assert!(head.header_names().count() <= MAX_HEADERS);
 
             let mut printed = format!("{} {} HTTP/1.1\r\nHost: x\r\n", head.method(), head.path()).into_bytes();

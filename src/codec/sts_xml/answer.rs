@@ -1,0 +1,237 @@
+//! What an answer says, bound by the path of each element. Knows nothing of XML's syntax.
+
+use std::borrow::Cow;
+
+use super::XmlError;
+use crate::secret::{Secret, WipedBuffer};
+use crate::time::Timestamp;
+
+/// The actions whose answers have this form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// `AssumeRoleWithWebIdentity`: an identity token becomes a credential.
+    AssumeRoleWithWebIdentity,
+}
+
+impl Action {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+        }
+    }
+
+    /// An element's name with the action's, which cannot begin another name of the answer, written as `*`.
+    pub(super) fn normalised(self, element: &str) -> Cow<'_, str> {
+        match element.strip_prefix(self.name()) {
+            Some(rest) => Cow::Owned(format!("*{rest}")),
+            None => Cow::Borrowed(element),
+        }
+    }
+}
+
+/// What an STS answered.
+#[derive(Debug)]
+pub enum StsAnswer {
+    /// A credential.
+    Credentials(Box<AssumedRole>),
+    /// A refusal or a failure.
+    Error(ServiceError),
+}
+
+/// A credential, and whom and what the service says that it is for. The texts are as the service wrote them.
+#[derive(Debug)]
+pub struct AssumedRole {
+    /// `AccessKeyId`: 16 to 128 letters, digits and `_`.
+    pub access_key_id: String,
+    /// `SecretAccessKey`: printable ASCII.
+    pub secret_access_key: Secret,
+    /// `SessionToken`: printable ASCII.
+    pub session_token: Secret,
+    /// `Expiration`, its fraction of a second cut off.
+    pub expiration: Timestamp,
+    /// `SubjectFromWebIdentityToken`.
+    pub subject: Option<String>,
+    /// `Provider`.
+    pub provider: Option<String>,
+    /// `AssumedRoleUser/Arn`.
+    pub assumed_role_arn: Option<String>,
+    /// `RequestId`, if it is a plain word.
+    pub request_id: Option<String>,
+    /// `PackedPolicySize`: per cent of what session policies and tags may take.
+    pub packed_policy_size: Option<u32>,
+}
+
+/// An error as the service reports it, without its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceError {
+    /// `Code`: 1 to 64 letters, digits, `.`, `_` and `-`.
+    pub code: String,
+    /// The message says that the service could not fetch the issuer's keys: often for a moment only.
+    pub verification_key_missing: bool,
+    /// The message says that the token has expired: MinIO has no code of its own for that.
+    pub expired: bool,
+    /// `RequestId`, if it is a plain word.
+    pub request_id: Option<String>,
+}
+
+/// Elements that we look at: path and name. Each stands there at most once.
+const KNOWN: [(&str, &str); 19] = [
+    ("/*Response", "the root element"),
+    ("/*Response/*Result", "Result"),
+    ("/*Response/*Result/Credentials", "Credentials"),
+    ("/*Response/*Result/Credentials/AccessKeyId", "AccessKeyId"),
+    ("/*Response/*Result/Credentials/SecretAccessKey", "SecretAccessKey"),
+    ("/*Response/*Result/Credentials/SessionToken", "SessionToken"),
+    ("/*Response/*Result/Credentials/Expiration", "Expiration"),
+    ("/*Response/*Result/SubjectFromWebIdentityToken", "SubjectFromWebIdentityToken"),
+    ("/*Response/*Result/Provider", "Provider"),
+    ("/*Response/*Result/AssumedRoleUser", "AssumedRoleUser"),
+    ("/*Response/*Result/AssumedRoleUser/Arn", "Arn"),
+    ("/*Response/*Result/PackedPolicySize", "PackedPolicySize"),
+    ("/*Response/ResponseMetadata", "ResponseMetadata"),
+    ("/*Response/ResponseMetadata/RequestId", "RequestId"),
+    ("/ErrorResponse", "the root element"),
+    ("/ErrorResponse/Error", "Error"),
+    ("/ErrorResponse/RequestId", "RequestId"),
+    // Ceph: the error is the root element. Its children, and those of ErrorResponse/Error, are told apart below.
+    ("/Error", "the root element"),
+    ("/Error/RequestId", "RequestId"),
+];
+
+/// The children of an error that we look at.
+const OF_ERROR: [&str; 2] = ["Code", "Message"];
+
+/// Collects what has been read so far.
+#[derive(Default)]
+pub(super) struct AnswerBuilder {
+    root: Option<Root>,
+    seen: Vec<&'static str>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<Secret>,
+    session_token: Option<Secret>,
+    expiration: Option<Timestamp>,
+    subject: Option<String>,
+    provider: Option<String>,
+    assumed_role_arn: Option<String>,
+    packed_policy_size: Option<u32>,
+    request_id: Option<String>,
+    code: Option<String>,
+    verification_key_missing: bool,
+    expired: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Response,
+    Error,
+}
+
+/// The name of an element that we look at.
+fn known(path: &str) -> Option<&'static str> {
+    let of_error = path.strip_prefix("/ErrorResponse/Error/").or_else(|| path.strip_prefix("/Error/"));
+    let listed = KNOWN.iter().find(|(known, _)| *known == path).map(|(_, name)| *name);
+    listed.or_else(|| OF_ERROR.into_iter().find(|name| of_error == Some(*name)))
+}
+
+impl AnswerBuilder {
+    /// An element begins. Rule: the root is the action's or an error, and what we look at stands there once.
+    pub(super) fn opened(&mut self, path: &str) -> Result<(), XmlError> {
+        if self.root.is_none() {
+            self.root = Some(match path {
+                "/*Response" => Root::Response,
+                "/ErrorResponse" | "/Error" => Root::Error,
+                _ => return Err(XmlError::Root),
+            });
+        }
+        let Some(element) = known(path) else { return Ok(()) };
+        if self.seen.contains(&element) {
+            return Err(XmlError::Duplicate { element });
+        }
+        self.seen.push(element);
+        Ok(())
+    }
+
+    /// Whether a text that is too long is an error. A message is then left out, like the text of unknown elements.
+    pub(super) fn keeps(&self, path: &str) -> bool {
+        known(path).is_some_and(|element| element != "Message")
+    }
+
+    /// An element without children ends.
+    pub(super) fn closed(&mut self, path: &str, text: &WipedBuffer) -> Result<(), XmlError> {
+        let Some(element) = known(path) else { return Ok(()) };
+        // It is UTF-8: whole pieces of a text that is, cut at no other place than between them.
+        let content = std::str::from_utf8(text.as_slice()).map_err(|_| XmlError::NotUtf8)?;
+        let wrong = XmlError::Value { element };
+        match element {
+            "AccessKeyId" => {
+                let form = (16..=128).contains(&content.len()) && content.bytes().all(is_word_byte);
+                self.access_key_id = Some(if form { content.to_owned() } else { return Err(wrong) });
+            }
+            "SecretAccessKey" => self.secret_access_key = secret(content, wrong)?,
+            "SessionToken" => self.session_token = secret(content, wrong)?,
+            "Expiration" => self.expiration = Some(Timestamp::parse_rfc3339(content).map_err(|_| wrong)?),
+            "SubjectFromWebIdentityToken" => self.subject = present(content),
+            "Provider" => self.provider = present(content),
+            "Arn" => self.assumed_role_arn = present(content),
+            "PackedPolicySize" => self.packed_policy_size = Some(content.parse().map_err(|_| wrong)?),
+            "RequestId" => self.request_id = plain_word(content, 128),
+            "Code" => self.code = Some(plain_word(content, 64).ok_or(wrong)?),
+            "Message" => {
+                // The texts of AWS and of MinIO. The message itself may quote the token: it ends here.
+                self.verification_key_missing = content.contains("retrieve verification key");
+                self.expired = content.contains("Token is expired");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<StsAnswer, XmlError> {
+        let missing = |element| XmlError::Missing { element };
+        match self.root.ok_or(XmlError::Root)? {
+            Root::Error => Ok(StsAnswer::Error(ServiceError {
+                code: self.code.ok_or(missing("Code"))?,
+                verification_key_missing: self.verification_key_missing,
+                expired: self.expired,
+                request_id: self.request_id,
+            })),
+            Root::Response => Ok(StsAnswer::Credentials(Box::new(AssumedRole {
+                access_key_id: self.access_key_id.ok_or(missing("AccessKeyId"))?,
+                secret_access_key: self.secret_access_key.ok_or(missing("SecretAccessKey"))?,
+                session_token: self.session_token.ok_or(missing("SessionToken"))?,
+                expiration: self.expiration.ok_or(missing("Expiration"))?,
+                subject: self.subject,
+                provider: self.provider,
+                assumed_role_arn: self.assumed_role_arn,
+                request_id: self.request_id,
+                packed_policy_size: self.packed_policy_size,
+            }))),
+        }
+    }
+}
+
+/// Rule: a secret goes into headers and files, so it has no space, line end or control character. Empty is missing.
+fn secret(content: &str, wrong: XmlError) -> Result<Option<Secret>, XmlError> {
+    if !content.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong);
+    }
+    Ok((!content.is_empty()).then(|| Secret::from_text(content)))
+}
+
+/// MinIO writes elements that it has nothing to say in as empty ones.
+fn present(content: &str) -> Option<String> {
+    (!content.is_empty()).then(|| content.to_owned())
+}
+
+/// What may be shown in a log: a plain word of at most `most` bytes.
+fn plain_word(content: &str, most: usize) -> Option<String> {
+    let form = content.bytes().all(|byte| is_word_byte(byte) || matches!(byte, b'.' | b'-'));
+    (form && (1..=most).contains(&content.len())).then(|| content.to_owned())
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}

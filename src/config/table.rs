@@ -1,0 +1,206 @@
+//! Every setting, its default and its range on one screen.
+
+/// What all settings start with.
+pub const PREFIX: &str = "spark.security.oidc.";
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key without [`PREFIX`]; a trailing `*` stands for a name of the user's choice.
+    pub key: &'static str,
+    /// What holds if it is not set.
+    pub default: &'static str,
+    /// What may be set: a refusal repeats this, never the value.
+    pub range: &'static str,
+    /// What it decides.
+    pub meaning: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, range: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default, range, meaning }
+}
+
+/// All settings. README's table is held equal to this one by a test.
+pub const SETTINGS: &[Setting] = &[
+    setting("identityToken.file", "required (driver)", "a path", "the identity token, read anew for each exchange"),
+    setting("identityToken.issuer", "required (driver)", "1 to 2048 printable ASCII characters", "exact `iss`"),
+    setting("identityToken.audience", "required (driver)", "audiences, separated by commas", "exact member of `aud`"),
+    setting(
+        "identityToken.algorithms",
+        "all of the range",
+        "some of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+        "signature algorithms that are accepted",
+    ),
+    setting("identityToken.principalClaim", "sub", "a claim's name, or a JSON pointer", "whom the token speaks for"),
+    setting(
+        "identityToken.requiredClaim.*",
+        "none",
+        "<claim or JSON pointer>=<value>",
+        "a claim that must have this text value",
+    ),
+    setting("identityToken.type", "JWT", "JWT or at+jwt", "`typ`: `JWT` (or none), or an access token of RFC 9068"),
+    setting("identityToken.authorizedParty", "none", "a text of 1 to 1024 characters", "exact `azp`"),
+    setting("identityToken.clockSkew", "30s", "0s to 60s", "how far the issuer's clock may be from ours"),
+    setting("identityToken.maxLifetime", "24h", "1min to 31d", "longest `exp` minus `iat`"),
+    setting(
+        "identityToken.pinPrincipal",
+        "false",
+        "true or false",
+        "refuse a token of another principal than the first",
+    ),
+    setting(
+        "identityToken.dangerouslySkipSignature",
+        "false",
+        "true or false",
+        "check claims only: for issuers whose keys cannot be reached",
+    ),
+    setting("jwks.file", "OpenID discovery at the issuer", "a path", "the issuer's keys in a file"),
+    setting(
+        "jwks.url",
+        "OpenID discovery at the issuer",
+        "an https URL, or http to 127.0.0.1 or [::1]",
+        "the issuer's keys at a URL",
+    ),
+    setting("jwks.caFile", "as aws.caFile", "a path", "roots for the issuer's certificate (PEM)"),
+    setting(
+        "jwks.bearerTokenFile",
+        "none",
+        "a path",
+        "token that is sent for the keys, as a cluster's own API server wants it",
+    ),
+    setting("jwks.refresh", "1h", "1min to 24h", "how long keys are used before they are fetched again"),
+    setting("jwks.maxStale", "24h", "1min to 7d", "how long keys are used that cannot be fetched again"),
+    setting(
+        "renewal.safetyMargin",
+        "60s",
+        "1s to 12h",
+        "a credential is never renewed later than its expiry minus this",
+    ),
+    setting("renewal.minInterval", "30s", "1s to 12h", "shortest time between two successful renewals of a scheme"),
+    setting("startTimeout", "120s", "1s to 1h", "how long a start tries again what may pass"),
+    setting("provider.*", "s3a, if aws.roleArn is set", "aws-sts, for s3a", "who exchanges the token for this scheme"),
+    setting("requireRpcEncryption", "true", "true", "Spark's key: always true here"),
+    setting(
+        "enabled",
+        "leave it out",
+        "true",
+        "Spark's switch of its own feature: warned of if true, refused if false",
+    ),
+    setting("aws.roleArn", "required for s3a", "20 to 2048 printable ASCII characters", "the role to assume"),
+    setting(
+        "aws.sessionName",
+        "derived from the principal",
+        "2 to 64 of A-Z a-z 0-9 _ + = , . @ -",
+        "the session's name in CloudTrail",
+    ),
+    setting("aws.durationSeconds", "the role's (3600)", "900 to 43200", "life of a credential in seconds"),
+    setting(
+        "aws.region",
+        "required without aws.stsEndpoint",
+        "a region's name, such as eu-central-1",
+        "whose STS is asked",
+    ),
+    setting(
+        "aws.stsEndpoint",
+        "the region's",
+        "an https URL, or http to 127.0.0.1 or [::1]",
+        "an STS of one's own: MinIO, Ceph, a VPC endpoint",
+    ),
+    setting(
+        "aws.caFile",
+        "the system's bundle, else Mozilla's roots",
+        "a path",
+        "roots for the STS's certificate (PEM)",
+    ),
+    setting(
+        "distribution.listen",
+        "[::]:7443, else 0.0.0.0:7443",
+        "address:port",
+        "where the driver answers executors",
+    ),
+    setting("distribution.driver", "host of SPARK_DRIVER_URL, port 7443", "host:port", "where an executor asks"),
+    setting("distribution.keyFile", "required", "a path", "one of the two files that `safe-conduct keys new` wrote"),
+    setting("distribution.pollInterval", "60s", "5s to 10min", "longest time between two asks"),
+    setting("endpoint.listen", "127.0.0.1:0", "a loopback address and a port", "where SDKs ask for credentials"),
+    setting(
+        "endpoint.tokenFile",
+        "made anew in endpoint.directory",
+        "a path",
+        "an existing endpoint token, from a per-job Secret",
+    ),
+    setting(
+        "endpoint.directory",
+        "$XDG_RUNTIME_DIR/safe-conduct, else a fresh one under the temporary directory",
+        "a path",
+        "where the endpoint's token and URL are written",
+    ),
+    setting("audit.file", "standard error", "a path", "one JSON line for each event"),
+];
+
+/// Keys of Spark proposals that never became settings here, and what to use instead.
+pub(super) const OTHER_PROPOSALS: &[(&str, &str)] = &[
+    ("spark.kubernetes.oidc.", "spark.security.oidc.identityToken.file"),
+    ("spark.security.credentials.enabled", "no switch: starting safe-conduct is enough"),
+];
+
+/// The setting that `key`, without the prefix, is an instance of.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| match setting.key.strip_suffix('*') {
+        Some(stem) => key.strip_prefix(stem).is_some_and(|name| !name.is_empty()),
+        None => setting.key == key,
+    })
+}
+
+/// The known key with the fewest changed characters, for the person who mistyped one.
+pub(super) fn nearest(key: &str) -> &'static str {
+    let distances = SETTINGS.iter().map(|setting| (edits(key, setting.key), setting.key));
+    distances.min().map_or("", |(_, key)| key)
+}
+
+/// Levenshtein's distance, without regard to case.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, c) in from.to_lowercase().chars().enumerate() {
+        let mut diagonal = above;
+        let mut left = above.saturating_add(1);
+        for (cell, other) in row.iter_mut().skip(1).zip(&to) {
+            let cost = usize::from(c != *other);
+            let best = diagonal.saturating_add(cost).min(cell.saturating_add(1)).min(left.saturating_add(1));
+            diagonal = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = above.saturating_add(1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_the_one_that_was_meant() {
+        assert_eq!(nearest("aws.rolearn"), "aws.roleArn");
+        assert_eq!(nearest("identityToken.audiences"), "identityToken.audience");
+        assert_eq!(nearest("jwksFile"), "jwks.file");
+        assert_eq!(nearest("distribution.keyfiel"), "distribution.keyFile");
+    }
+
+    // Golden values: the textbook's examples.
+    #[test]
+    fn edits_counts_insertions_deletions_and_replacements() {
+        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(edits("", "abc"), 3);
+        assert_eq!(edits("saturday", "sunday"), 3);
+    }
+
+    #[test]
+    fn a_starred_key_needs_a_name() {
+        assert!(find("provider.s3a").is_some());
+        assert!(find("provider.").is_none());
+        assert!(find("identityToken.requiredClaim.namespace").is_some());
+    }
+}

@@ -1,0 +1,335 @@
+//! The driver's side: a fixed set of threads that all accept, prove, read one ask and give one answer.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::audit::{AuditEvent, AuditLog};
+use crate::distribute::gate::Gate;
+use crate::distribute::key_file::KeyFile;
+use crate::distribute::message::{Ask, MAX_ASK, Reply, Timing};
+use crate::distribute::quota::Quota;
+use crate::distribute::wire::{PeerFault, read_frame};
+use crate::distribute::{ListenAddress, MessageError, Refusal, ServeError, pace};
+use crate::store::{CredentialStore, Version};
+use crate::sys::random::Random;
+use crate::time::Clock;
+
+/// Stack of a serving thread: a handshake in a debug build needs under half of it.
+const STACK: usize = 256 * 1024;
+
+/// How long a thread waits when the system has no descriptor for a connection: it neither spins nor gives up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Most first asks that are recorded in a second: a job that starts 1,000 executors is, a loop of restarts cannot
+/// flood the audit trail.
+const AUDIT_QUOTA: u32 = 10;
+
+/// The server's numbers. Not settings: tests make them small.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLimits {
+    /// Serving threads, and so most connections at a time: 2,000 asks a second pass through them with room to spare.
+    pub threads: usize,
+    /// From accept to authenticated: a handshake takes milliseconds, a lost packet is sent again within a second.
+    pub authenticate: Duration,
+    /// For the ask and the answer together, for the same reason.
+    pub exchange: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self { threads: 32, authenticate: Duration::from_secs(2), exchange: Duration::from_secs(2) }
+    }
+}
+
+/// What the driver's server needs to know.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// The driver's key file. It is read anew for each connection.
+    pub key_file: PathBuf,
+    /// Longest time between two asks of an executor.
+    pub poll_interval: Duration,
+}
+
+/// Serves the newest credentials to executors that prove that they belong to the job.
+#[derive(Debug)]
+pub struct DriverServer;
+
+impl DriverServer {
+    /// Listens and serves from now on, also while `store` is still empty.
+    ///
+    /// # Errors
+    /// [`ServeError`] if the key file, the address or the threads cannot be had.
+    pub fn start(
+        settings: ServerSettings,
+        store: Arc<CredentialStore>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        audit: Arc<dyn AuditLog>,
+    ) -> Result<RunningServer, ServeError> {
+        Self::start_with(settings, ServerLimits::default(), store, clock, random, audit)
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// As [`DriverServer::start`].
+    #[doc(hidden)]
+    pub fn start_with(
+        settings: ServerSettings,
+        limits: ServerLimits,
+        store: Arc<CredentialStore>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        audit: Arc<dyn AuditLog>,
+    ) -> Result<RunningServer, ServeError> {
+        let keys = KeyFile::open(settings.key_file).map_err(ServeError::Keys)?;
+        let (listener, address) = listen(settings.listen)?;
+        let failed = |error: std::io::Error| ServeError::Listen { address, kind: error.kind() };
+        let address = listener.local_addr().map_err(failed)?;
+        let wake = TcpStream::from(OwnedFd::from(listener.try_clone().map_err(failed)?));
+        let server = Arc::new(Server {
+            listener,
+            keys,
+            poll_interval: settings.poll_interval,
+            gate: Mutex::new(Gate::new(limits.threads)),
+            open: (0..limits.threads).map(|_| Mutex::new(None)).collect(),
+            limits,
+            store,
+            clock,
+            random,
+            audit,
+            first_asks: Mutex::new(Quota::new(AUDIT_QUOTA, Duration::from_secs(1))),
+            complaints: Mutex::new(Quota::new(1, Duration::from_secs(10))),
+            stopping: Mutex::new(false),
+            stop: Condvar::new(),
+        });
+        // From here on, dropping `running` stops what has been started.
+        let mut running = RunningServer { server, address, wake, threads: Vec::with_capacity(limits.threads) };
+        for slot in 0..limits.threads {
+            let server = Arc::clone(&running.server);
+            let named = std::thread::Builder::new().name(format!("serve-{slot}")).stack_size(STACK);
+            let spawned = named.spawn(move || server.serve(slot));
+            running.threads.push(spawned.map_err(|error| ServeError::Threads { kind: error.kind() })?);
+        }
+        Ok(running)
+    }
+}
+
+fn listen(at: ListenAddress) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let mut last = ServeError::Listen { address: SocketAddr::from(([0, 0, 0, 0], 0)), kind: ErrorKind::InvalidInput };
+    for address in at.candidates() {
+        match TcpListener::bind(address) {
+            Ok(listener) => return Ok((listener, address)),
+            Err(error) => last = ServeError::Listen { address, kind: error.kind() },
+        }
+    }
+    Err(last)
+}
+
+/// A server that runs until it is stopped or dropped; either ends its connections at once and waits for its threads.
+pub struct RunningServer {
+    server: Arc<Server>,
+    address: SocketAddr,
+    /// The listening socket once more, in a type that can be shut down.
+    wake: TcpStream,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl RunningServer {
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        *lock(&self.server.stopping) = true;
+        self.server.stop.notify_all();
+        // Linux wakes all who wait in accept(2) on a socket that is shut down; it takes no descriptor and no network.
+        let _ = self.wake.shutdown(Shutdown::Both);
+        for slot in &self.server.open {
+            if let Some(socket) = lock(slot).as_ref() {
+                let _ = socket.shutdown(Shutdown::Both);
+            }
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunningServer({})", self.address)
+    }
+}
+
+/// What the threads share.
+struct Server {
+    listener: TcpListener,
+    keys: KeyFile,
+    poll_interval: Duration,
+    limits: ServerLimits,
+    store: Arc<CredentialStore>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    audit: Arc<dyn AuditLog>,
+    gate: Mutex<Gate>,
+    /// The connection that each thread has now, so that stopping need not wait for it.
+    open: Vec<Mutex<Option<Arc<TcpStream>>>>,
+    first_asks: Mutex<Quota>,
+    complaints: Mutex<Quota>,
+    stopping: Mutex<bool>,
+    stop: Condvar,
+}
+
+impl Server {
+    fn serve(&self, slot: usize) {
+        let Some(open) = self.open.get(slot) else { return };
+        while !*lock(&self.stopping) {
+            match self.listener.accept() {
+                Ok((socket, peer)) => self.receive(socket, peer.ip().to_canonical(), open),
+                Err(error) => self.pause(&error),
+            }
+        }
+    }
+
+    /// Out of descriptors, most likely: connections that end give some back.
+    fn pause(&self, error: &std::io::Error) {
+        if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) {
+            return;
+        }
+        let stopping = lock(&self.stopping);
+        if !*stopping {
+            self.complain(format_args!("no connection can be taken: {}", error.kind()));
+        }
+        let _ = self.stop.wait_timeout_while(stopping, ACCEPT_PAUSE, |stopping| !*stopping);
+    }
+
+    fn receive(&self, socket: TcpStream, peer: IpAddr, open: &Mutex<Option<Arc<TcpStream>>>) {
+        // Who is not admitted is closed at once.
+        let Some(mut admission) = Admission::ask(&self.gate, peer) else { return };
+        let socket = Arc::new(socket);
+        *lock(open) = Some(Arc::clone(&socket));
+        // The stop may have come before the line above; it then did not see this connection.
+        if !*lock(&self.stopping) {
+            // What a peer sends must not cost a thread, whatever it makes us do.
+            let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(socket, peer, &mut admission)));
+            match served {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => self.complain(format_args!("{peer} got no answer: {fault}")),
+                Err(_) => {
+                    self.complain(format_args!("{peer} got no answer: serving it panicked; report this as a bug"))
+                }
+            }
+        }
+        *lock(open) = None;
+    }
+
+    fn answer(&self, socket: Arc<TcpStream>, peer: IpAddr, admission: &mut Admission<'_>) -> Result<(), PeerFault> {
+        // Each side writes little and then waits: holding back small packets would only cost time.
+        let _ = socket.set_nodelay(true);
+        let mut stream = self.keys.current().tls().accept(socket, self.limits.authenticate)?;
+        admission.authenticated();
+        stream.set_deadline(self.limits.exchange);
+        let (header, body) = read_frame(&mut stream, MAX_ASK)?;
+        let (reply, next_ask) = match Ask::decode(header.kind, body.as_slice()) {
+            Ok(ask) => self.reply(&ask, peer),
+            Err(MessageError::Protocol { .. }) => self.refusal(Refusal::Protocol),
+            Err(error) => return Err(error.into()),
+        };
+        let frame = reply.encode(Timing { now: self.clock.moment().wall, next_ask })?;
+        stream.write_all(frame.as_slice())?;
+        stream.close();
+        Ok(())
+    }
+
+    fn reply(&self, ask: &Ask, peer: IpAddr) -> (Reply, Duration) {
+        let at = self.clock.moment();
+        let newest = self.store.newest().map(|mut newest| {
+            newest.credentials = newest.credentials.servable(at);
+            newest
+        });
+        let newest = newest.filter(|newest| newest.credentials.iter().next().is_some());
+        if ask.have.is_none() {
+            self.record_first_ask(ask, peer, newest.as_ref().map(|newest| newest.version));
+        }
+        let Some(newest) = newest else { return self.refusal(Refusal::NothingYet) };
+        let remaining = newest.credentials.servable_for(at);
+        let next_ask = pace::next_ask(self.poll_interval, remaining, self.random.fraction());
+        let unchanged = ask.have == Some(newest.version);
+        (if unchanged { Reply::Unchanged } else { Reply::Bundle(newest) }, next_ask)
+    }
+
+    fn refusal(&self, refusal: Refusal) -> (Reply, Duration) {
+        (Reply::Refused(refusal), pace::next_ask_when_refused(self.random.fraction()))
+    }
+
+    fn record_first_ask(&self, ask: &Ask, peer: IpAddr, version: Option<Version>) {
+        let at = self.clock.moment();
+        let Some(left_out) = lock(&self.first_asks).take(at.monotonic) else { return };
+        if left_out > 0 {
+            log::warn!("{left_out} first asks were left out of the audit trail: more than {AUDIT_QUOTA} in a second");
+        }
+        self.audit.record(&AuditEvent::FirstAsk { executor: &ask.executor, peer, version }, at.wall);
+    }
+
+    /// Says what a peer did; peers cannot make the log grow as they like.
+    fn complain(&self, what: fmt::Arguments<'_>) {
+        match lock(&self.complaints).take(self.clock.moment().monotonic) {
+            None => {}
+            Some(0) => log::warn!("{what}"),
+            Some(left_out) => log::warn!("{what} ({left_out} more like this since the last line)"),
+        }
+    }
+}
+
+/// A thread that is taken, and given back when this is dropped.
+struct Admission<'a> {
+    gate: &'a Mutex<Gate>,
+    peer: IpAddr,
+    stranger: bool,
+}
+
+impl<'a> Admission<'a> {
+    fn ask(gate: &'a Mutex<Gate>, peer: IpAddr) -> Option<Self> {
+        // Lazily: one that is made and dropped would give back a thread that was never taken.
+        lock(gate).admit(peer).then(|| Self { gate, peer, stranger: true })
+    }
+
+    fn authenticated(&mut self) {
+        if std::mem::replace(&mut self.stranger, false) {
+            lock(self.gate).known(self.peer);
+        }
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        self.authenticated();
+        lock(self.gate).leave();
+    }
+}
+
+/// Whoever held one of these locks left a whole value behind, since each is changed in one step; so poison says
+/// nothing about the value.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,111 @@
+//! `safe-conduct executor`: asks the driver, serves its own pod, and runs the command once credentials are in hand.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use safe_conduct::config::ExecutorConfig;
+use safe_conduct::credential::{AcceptedProperties, s3a};
+use safe_conduct::distribute::{AskOutcome, ClientSettings, ExecutorClient};
+use safe_conduct::error::{Actionable, Facts, Fault, Retry};
+use safe_conduct::name::{PropertyName, Scheme};
+use safe_conduct::store::CredentialStore;
+use safe_conduct::sys::clock::SystemClock;
+use safe_conduct::sys::process::{self, Event, Events};
+use safe_conduct::sys::random::SystemRandomness;
+use safe_conduct::time::Clock;
+
+use super::serving::PreparedEndpoint;
+use super::{Command, Failure};
+
+/// Runs the executor until it is told to end, or until its command has ended; gives the exit status.
+pub(crate) fn run(config: ExecutorConfig, command: Option<Command>) -> Result<u8, Failure> {
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    process::harden(command.is_some())?;
+    let (events, waker) = Events::listen()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = Arc::new(CredentialStore::new());
+    let endpoint = PreparedEndpoint::new(config.endpoint)?;
+    let names = s3a::PROPERTIES.iter().filter_map(|name| PropertyName::new(name).ok());
+    let settings = ClientSettings {
+        driver: config.driver,
+        key_file: config.key_file,
+        name: config.name,
+        accepted: AcceptedProperties::none().with(Scheme::s3a(), names),
+        poll_interval: config.poll_interval,
+    };
+    let client = ExecutorClient::new(settings, Arc::clone(&clock))?;
+    let trouble = Arc::new(Mutex::new(None));
+    let last = Arc::clone(&trouble);
+    let notify = Box::new(move |outcome: &AskOutcome| {
+        let said = outcome.trouble().map(|(text, facts)| Trouble { text: text.to_string(), facts });
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = said;
+        waker.wake();
+    });
+    let _client = client.start(Arc::clone(&store), Arc::new(SystemRandomness::new()), notify)?;
+
+    let deadline = clock.moment().monotonic.saturating_add(config.start_timeout);
+    loop {
+        let at = clock.moment();
+        let servable = store.newest().and_then(|newest| newest.credentials.servable_for(at));
+        if servable.is_some_and(|left| !left.is_zero()) {
+            break;
+        }
+        let last = trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let hopeless = last.as_ref().is_some_and(|last: &Trouble| last.facts.retry == Retry::Never);
+        let left = deadline.saturating_sub(at.monotonic);
+        if hopeless || left.is_zero() {
+            return Err(NoCredentials { after: config.start_timeout, last, hopeless }.into());
+        }
+        if let Some(Event::Signal(signal)) = events.next(Some(left))
+            && process::ends_us(signal)
+        {
+            return Ok(process::status_of_signal(signal));
+        }
+    }
+    endpoint.serve(store, clock)?.run(&events, command)
+}
+
+/// What the last ask ran into.
+#[derive(Debug, Clone)]
+struct Trouble {
+    text: String,
+    facts: Facts,
+}
+
+/// An executor that never got anything.
+#[derive(Debug)]
+struct NoCredentials {
+    after: Duration,
+    last: Option<Trouble>,
+    /// Waiting would not have helped.
+    hopeless: bool,
+}
+
+impl fmt::Display for NoCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.last {
+            Some(last) if self.hopeless => f.write_str(&last.text),
+            Some(last) => write!(f, "gave up after {} s: {}", self.after.as_secs(), last.text),
+            None => write!(f, "there was no answer within {} s", self.after.as_secs()),
+        }
+    }
+}
+
+impl std::error::Error for NoCredentials {}
+
+impl Actionable for NoCredentials {
+    fn facts(&self) -> Facts {
+        match &self.last {
+            Some(last) => last.facts,
+            None => Facts::new(
+                "ASK_NO_ANSWER",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "Check that the driver's pod runs, and raise spark.security.oidc.startTimeout if it starts slowly.",
+            ),
+        }
+    }
+}

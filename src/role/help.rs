@@ -1,0 +1,122 @@
+//! `--help` and `--version`.
+
+use std::io::Write;
+
+use super::OutputError;
+use crate::arguments::Topic;
+
+const ALL: &str = "\
+safe-conduct: an identity token stays on the driver; short-lived credentials travel.
+
+usage: safe-conduct COMMAND [OPTIONS]
+
+commands:
+  driver [-- PROGRAM ARGS]     verify the token, exchange it, keep it fresh, answer executors
+  executor [-- PROGRAM ARGS]   ask the driver, serve credentials to the program
+  resolve                      one exchange, printed as credential_process JSON
+  ready                        exit 0 once credentials are in hand
+  keys new DIR                 make the two key files of a job
+  install DIR                  copy this program into DIR
+  inspect FILE                 explain an identity token
+
+options of every command:
+  --properties-file FILE       a Spark properties file
+  --conf KEY=VALUE             a setting; the last one wins
+  --log-level LEVEL            error, warn, info (default) or debug
+  -h, --help                   this text, or a command's
+  -V, --version                the version
+
+exit status: 78 configuration, 77 identity refused, 76 refused by the service, 69 unreachable,
+127 and 126 program not found or not executable; once the program has started, its own.
+";
+
+const DRIVER: &str = "\
+usage: safe-conduct driver [OPTIONS] [-- PROGRAM ARGS]
+
+Reads the identity token, verifies it, exchanges it for short-lived credentials, keeps them fresh, hands them to
+executors that prove the job's key, and serves them to its own pod. With a program: starts it once credentials are in
+hand and ends with it; the program can then read the token, which a warning and an audit line say.
+
+needed settings (spark.security.oidc. in front):
+  identityToken.file, identityToken.issuer, identityToken.audience, aws.roleArn,
+  aws.region or aws.stsEndpoint, distribution.keyFile (driver.pem)
+";
+
+const EXECUTOR: &str = "\
+usage: safe-conduct executor [OPTIONS] [-- PROGRAM ARGS]
+
+Asks the driver for credentials and serves them on loopback, where AWS SDKs look for them. With a program: waits until
+credentials are in hand, starts it with its environment set, forwards signals, and ends with its exit status.
+
+needed settings (spark.security.oidc. in front):
+  distribution.keyFile (executors.pem); distribution.driver, unless SPARK_DRIVER_URL is set
+";
+
+const RESOLVE: &str = "\
+usage: safe-conduct resolve [OPTIONS]
+
+Verifies and exchanges the identity token once and prints the credential as JSON for `credential_process` of an AWS
+configuration file. Needs the driver's settings of identityToken.* and aws.*.
+";
+
+const READY: &str = "\
+usage: safe-conduct ready [--directory DIR] [OPTIONS]
+
+Asks the endpoint whose files are in DIR (endpoint.directory) and exits 0 once it serves a credential: for exec probes
+in images without a shell. Not for a driver pod's readinessProbe: that would take the driver out of DNS.
+
+  --directory DIR              short for --conf spark.security.oidc.endpoint.directory=DIR
+";
+
+const KEYS: &str = "\
+usage: safe-conduct keys new DIR
+
+Writes DIR/driver.pem and DIR/executors.pem (mode 0600): each holds its own private key and the other's public key.
+Existing files are never overwritten. One job, one pair: whoever has executors.pem can fetch that job's credentials.
+";
+
+const INSTALL: &str = "\
+usage: safe-conduct install DIR
+
+Copies this program to DIR/safe-conduct (mode 0755): for init containers, since an image without a shell has no cp.
+";
+
+const INSPECT: &str = "\
+usage: safe-conduct inspect FILE [OPTIONS]
+
+Shows an identity token, with each rule in the order of checking and whether it passes. Exits 0 only if the token
+would be accepted.
+
+  --issuer ISSUER              short for --conf spark.security.oidc.identityToken.issuer=ISSUER
+  --audience AUDIENCE          short for --conf spark.security.oidc.identityToken.audience=AUDIENCE
+  --jwks FILE                  short for --conf spark.security.oidc.jwks.file=FILE
+  --now SECONDS                check as of this time, in seconds since 1970
+  --show-claims                also show the values of claims, which may be personal data
+  --json                       as JSON
+";
+
+/// Prints the help for `topic`.
+pub(crate) fn print(topic: Topic) -> Result<(), OutputError> {
+    write(match topic {
+        Topic::All => ALL,
+        Topic::Driver => DRIVER,
+        Topic::Executor => EXECUTOR,
+        Topic::Resolve => RESOLVE,
+        Topic::Ready => READY,
+        Topic::Keys => KEYS,
+        Topic::Install => INSTALL,
+        Topic::Inspect => INSPECT,
+    })
+}
+
+/// Prints the version.
+pub(crate) fn version() -> Result<(), OutputError> {
+    write(concat!("safe-conduct ", env!("CARGO_PKG_VERSION"), "\n"))
+}
+
+fn write(text: &str) -> Result<(), OutputError> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()?;
+    Ok(())
+}

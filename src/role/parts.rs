@@ -1,0 +1,43 @@
+//! Puts together what driver and resolve need for an exchange.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use safe_conduct::config::{ExchangeConfig, IdentityConfig, KeysFrom};
+use safe_conduct::ingest::{FileTokenIngestor, KeySource};
+use safe_conduct::provider::AwsSts;
+use safe_conduct::sys::http::{HttpClient, UreqClient};
+
+use super::Failure;
+
+/// Reads and verifies the token file.
+pub(crate) fn ingestor(config: ExchangeConfig) -> Result<(FileTokenIngestor, AwsSts), Failure> {
+    let sts = client("the STS", config.aws_ca_file.as_deref())?;
+    let provider = AwsSts::new(config.aws, Arc::clone(&sts))?;
+    let keys = key_source(&config.identity, config.aws_ca_file.as_deref())?;
+    Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), provider))
+}
+
+/// Where the issuer's keys come from.
+pub(crate) fn key_source(identity: &IdentityConfig, default_ca: Option<&Path>) -> Result<KeySource, Failure> {
+    let http = || client("the issuer's keys", identity.ca_file.as_deref().or(default_ca));
+    let (bearer, refresh, max_stale) = (identity.bearer_token_file.clone(), identity.refresh, identity.max_stale);
+    Ok(match &identity.keys {
+        KeysFrom::Nowhere => KeySource::none(),
+        KeysFrom::File(path) => KeySource::file(path.clone()),
+        KeysFrom::Url(url) => KeySource::url(url.clone(), http()?, bearer, refresh, max_stale),
+        KeysFrom::Discovery => KeySource::discovery(&identity.issuer, http()?, bearer, refresh, max_stale)?,
+        // The enum may grow in the library; a source that this binary does not know gives no key.
+        _ => KeySource::none(),
+    })
+}
+
+/// An HTTP client, and a line that says which roots it trusts.
+fn client(whom: &str, ca_file: Option<&Path>) -> Result<Arc<dyn HttpClient>, Failure> {
+    let client = match ca_file {
+        Some(path) => UreqClient::with_ca_file(path)?,
+        None => UreqClient::with_default_roots()?,
+    };
+    log::info!("roots for {whom}: {}", client.roots());
+    Ok(Arc::new(client))
+}

@@ -1,0 +1,87 @@
+//! `safe-conduct resolve`: one exchange, printed as `credential_process` JSON.
+
+use std::io::Write;
+
+use safe_conduct::audit::{AuditEvent, AuditLog, Exchanged};
+use safe_conduct::codec::json::{JsonValue, credential_json};
+use safe_conduct::config::{ExchangeConfig, Settings};
+use safe_conduct::credential::{ServiceCredential, s3a};
+use safe_conduct::error::Actionable;
+use safe_conduct::identity::UserContext;
+use safe_conduct::ingest::TokenIngestor;
+use safe_conduct::name::Scheme;
+use safe_conduct::provider::CredentialProvider;
+use safe_conduct::secret::WipedBuffer;
+use safe_conduct::sys::clock::SystemClock;
+use safe_conduct::sys::process;
+use safe_conduct::time::Clock;
+
+use super::audit_file::AuditFile;
+use super::{Failure, OutputError, parts};
+
+/// Exchanges once; the SDK that asked calls again when the credential is about to expire.
+pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
+    process::harden(false)?;
+    let config = ExchangeConfig::from_settings(&mut settings)?;
+    let audit = AuditFile::open(settings.audit_file().as_deref())?;
+    let (mut ingestor, provider) = parts::ingestor(config)?;
+    let at = SystemClock::new().moment();
+    let user = ingestor.load(at)?;
+    let scheme = Scheme::s3a();
+    let resolved = provider.resolve(&user, &scheme, at);
+    let outcome = match &resolved {
+        Ok(credential) => Exchanged::Credential {
+            provenance: credential.provenance(),
+            expires_at: credential.expires_at(),
+            version: None,
+        },
+        Err(error) => Exchanged::Failed { code: error.facts().code },
+    };
+    record(&audit, &user, &scheme, outcome, at.wall);
+    print(&resolved?)?;
+    Ok(())
+}
+
+fn record(
+    audit: &AuditFile,
+    user: &UserContext,
+    scheme: &Scheme,
+    outcome: Exchanged<'_>,
+    now: safe_conduct::time::Timestamp,
+) {
+    let event = AuditEvent::Exchange {
+        principal: user.principal(),
+        issuer: user.issuer(),
+        scheme,
+        signature_checked: user.signature_checked(),
+        outcome,
+    };
+    audit.record(&event, now);
+}
+
+fn print(credential: &ServiceCredential) -> Result<(), OutputError> {
+    let json = process_json(credential);
+    let mut output = std::io::stdout().lock();
+    output.write_all(json.as_slice())?;
+    output.write_all(b"\n")?;
+    output.flush()?;
+    Ok(())
+}
+
+/// The JSON of the AWS SDKs' `credential_process`, version 1.
+fn process_json(credential: &ServiceCredential) -> WipedBuffer {
+    let expiration = credential.expires_at().to_string();
+    let mut members = vec![("Version", JsonValue::Number(1))];
+    for (member, property) in [
+        ("AccessKeyId", s3a::ACCESS_KEY),
+        ("SecretAccessKey", s3a::SECRET_KEY),
+        ("SessionToken", s3a::SESSION_TOKEN),
+        ("AccountId", s3a::ACCOUNT_ID),
+    ] {
+        if let Some(value) = credential.property(property) {
+            members.push((member, JsonValue::Secret(value)));
+        }
+    }
+    members.push(("Expiration", JsonValue::Text(&expiration)));
+    credential_json(&members)
+}

@@ -1,0 +1,94 @@
+//! What driver and executor have in common once they hold credentials: the endpoint, the command, the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use safe_conduct::config::{ConfigError, EndpointConfig, EndpointDirectory};
+use safe_conduct::name::Scheme;
+use safe_conduct::secret::Secret;
+use safe_conduct::sink::{self, EndpointFiles, EndpointSettings, LoopbackEndpoint, RunningEndpoint};
+use safe_conduct::store::CredentialStore;
+use safe_conduct::sys::file::{self, FileError};
+use safe_conduct::sys::process::{self, Event, Events};
+use safe_conduct::sys::random::SystemRandomness;
+use safe_conduct::time::Clock;
+
+use super::{Command, Failure, command};
+
+/// The endpoint before there is anything to serve: its token and files are ready, its port is not open.
+pub(crate) struct PreparedEndpoint {
+    config: EndpointConfig,
+    files: EndpointFiles,
+    token: Arc<Secret>,
+}
+
+/// The endpoint at work.
+pub(crate) struct Serving {
+    files: EndpointFiles,
+    endpoint: RunningEndpoint,
+    token: Arc<Secret>,
+}
+
+impl PreparedEndpoint {
+    /// Makes the directory and the token file.
+    pub(crate) fn new(config: EndpointConfig) -> Result<Self, Failure> {
+        let random = SystemRandomness::new();
+        let directory = match &config.directory {
+            EndpointDirectory::Fixed(directory) => directory.clone(),
+            EndpointDirectory::FreshUnder(parent) => fresh_directory(parent, &random)?,
+            _ => return Err(ConfigError::NoDirectory.into()),
+        };
+        let (files, token) = EndpointFiles::prepare(&directory, config.token_file.as_deref(), &random)?;
+        Ok(Self { config, files, token: Arc::new(token) })
+    }
+
+    /// Opens the port: called once the store holds something, so that no SDK ever sees an answer with 5xx while
+    /// the first credentials are on their way.
+    pub(crate) fn serve(self, store: Arc<CredentialStore>, clock: Arc<dyn Clock>) -> Result<Serving, Failure> {
+        let settings = EndpointSettings { listen: self.config.listen, scheme: Scheme::s3a() };
+        let endpoint = LoopbackEndpoint::start(settings, Arc::clone(&self.token), store, clock)?;
+        let url = endpoint.url();
+        self.files.publish_url(&url, &SystemRandomness::new())?;
+        log::info!("serving credentials at {url}");
+        Ok(Serving { files: self.files, endpoint, token: self.token })
+    }
+}
+
+impl Serving {
+    /// Runs the command until it ends, or serves until a signal comes, and gives the exit status.
+    pub(crate) fn run(self, events: &Events, command: Option<Command>) -> Result<u8, Failure> {
+        let Some(Command { line, inherited }) = command else {
+            wait_for_end(events);
+            return Ok(0);
+        };
+        let url = self.endpoint.url();
+        let environment = sink::child_environment(inherited.into_iter(), &url, self.files.token_file(), &self.token);
+        if !environment.removed().is_empty() {
+            log::warn!("removed from the command's environment: {}", environment.removed().join(", "));
+        }
+        let child = process::spawn(&line, &environment).map_err(|error| {
+            let status = error.exit_status();
+            Failure::with_status(error, status)
+        })?;
+        drop(environment);
+        Ok(command::run(events, child))
+    }
+}
+
+fn fresh_directory(parent: &std::path::Path, random: &SystemRandomness) -> Result<PathBuf, Failure> {
+    file::temporary_directory(parent, random).map_err(|error| match error {
+        FileError::NotFound { .. } => ConfigError::NoDirectory.into(),
+        other => Failure::from(other),
+    })
+}
+
+fn wait_for_end(events: &Events) {
+    while let Some(event) = events.next(None) {
+        if let Event::Signal(signal) = event
+            && process::ends_us(signal)
+        {
+            log::info!("ending on signal {signal}");
+            return;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The driver's side of the binary, with a token, a key set and an STS on loopback: what it does and what it refuses.
+
+#![cfg(feature = "cli")]
+
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/tokens.rs"]
+mod tokens;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+
+use folder::Folder;
+use safe_conduct::identity::Algorithm;
+use safe_conduct::sys::clock::SystemClock;
+use safe_conduct::time::Clock;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_safe-conduct");
+const ISSUER: &str = "https://issuer.example";
+
+/// A folder with keys, a token and settings, and an STS that answers every request in the same way.
+struct Job {
+    folder: Folder,
+}
+
+impl Job {
+    fn new(status: u16, answer: &str) -> Self {
+        let job = Self { folder: Folder::new() };
+        let keys = job.folder.path("keys");
+        assert!(Command::new(PROGRAM).args(["keys", "new"]).arg(&keys).output().unwrap().status.success());
+        job.folder.write("jwks.json", tokens::jwks().as_bytes());
+        job.write_token("alice", 600);
+        let sts = sts(status, answer.to_owned());
+        let path = |name: &str| job.folder.path(name).display().to_string();
+        let settings = [
+            ("identityToken.file", path("token")),
+            ("identityToken.issuer", ISSUER.to_owned()),
+            ("identityToken.audience", "sts".to_owned()),
+            ("jwks.file", path("jwks.json")),
+            ("aws.roleArn", "arn:aws:iam::123456789012:role/spark".to_owned()),
+            ("aws.stsEndpoint", sts),
+            ("distribution.keyFile", path("keys/driver.pem")),
+            ("distribution.listen", "127.0.0.1:0".to_owned()),
+            ("endpoint.directory", path("run")),
+            ("audit.file", path("audit.jsonl")),
+            ("startTimeout", "2s".to_owned()),
+        ];
+        // As Spark writes a properties file: escaped colons, and settings of its own that are none of our business.
+        let lines = settings.map(|(key, value)| format!("spark.security.oidc.{key}={}\n", value.replace(':', "\\:")));
+        let text = format!("# a comment\nspark.executor.instances=2\n{}", lines.concat());
+        job.folder.write("spark.properties", text.as_bytes());
+        job
+    }
+
+    fn write_token(&self, user: &str, life: i64) -> String {
+        let now = i64::try_from(SystemClock::new().moment().wall.unix_seconds()).unwrap();
+        let issued = now.min(now + life) - 1;
+        let claims =
+            format!(r#"{{"iss":"{ISSUER}","sub":"{user}","aud":["sts"],"iat":{issued},"exp":{}}}"#, now + life);
+        let token = tokens::signed(Algorithm::Es256, &claims);
+        self.folder.write("token", token.as_bytes());
+        token
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        let (role, rest) = arguments.split_first().unwrap();
+        command.arg(role).arg("--properties-file").arg(self.folder.path("spark.properties")).args(rest);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Output, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, error) = (text(&output.stdout), text(&output.stderr));
+        (output, out, error)
+    }
+
+    fn audit(&self) -> String {
+        std::fs::read_to_string(self.folder.path("audit.jsonl")).unwrap_or_default()
+    }
+}
+
+/// Answers each connection with `answer`; ends with the test's process. Returns its URL.
+fn sts(status: u16, answer: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            respond(stream.unwrap(), status, &answer);
+        }
+    });
+    url
+}
+
+fn respond(stream: TcpStream, status: u16, answer: &str) {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line).unwrap() > 2 {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+    reader.get_mut().write_all(format!("{head}{answer}").as_bytes()).unwrap();
+}
+
+fn credentials() -> String {
+    "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+     <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE000000000</AccessKeyId>\
+     <SecretAccessKey>PLANTED-secret</SecretAccessKey><SessionToken>PLANTED-session</SessionToken>\
+     <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser>\
+     <Arn>arn:aws:sts::123456789012:assumed-role/spark/alice</Arn></AssumedRoleUser>\
+     </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>request-1</RequestId></ResponseMetadata>\
+     </AssumeRoleWithWebIdentityResponse>"
+        .replace(
+            "2099-01-01T00:00:00Z",
+            &SystemClock::new().moment().wall.plus(std::time::Duration::from_secs(3600)).to_string(),
+        )
+}
+
+fn refusal(code: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
+         <Message>PLANTED-message</Message></Error><RequestId>request-2</RequestId></ErrorResponse>"
+    )
+}
+
+#[test]
+fn resolve_prints_credential_process_json_and_leaves_one_audit_line() {
+    let job = Job::new(200, &credentials());
+    let (output, out, error) = job.run(&["resolve"]);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    let expected = "{\"Version\":1,\"AccessKeyId\":\"ASIAEXAMPLE000000000\",\"SecretAccessKey\":\"PLANTED-secret\",\
+                    \"SessionToken\":\"PLANTED-session\",\"AccountId\":\"123456789012\",\"Expiration\":\"20";
+    assert!(out.starts_with(expected) && out.ends_with("Z\"}\n"), "{out}");
+    let audit = job.audit();
+    assert_eq!(audit.lines().count(), 1, "{audit}");
+    for part in [
+        "\"event\":\"exchange\"",
+        "\"principal\":\"alice\"",
+        "\"issuer\":\"https://issuer.example\"",
+        "\"signature_checked\":true",
+        "\"session_name\":\"alice\"",
+        "\"credential_id\":\"ASIAEXAMPLE000000000\"",
+        "\"request_id\":\"request-1\"",
+    ] {
+        assert!(audit.contains(part), "{part}: {audit}");
+    }
+    assert!(!format!("{audit}{error}").contains("PLANTED"));
+}
+
+#[test]
+fn a_refusal_of_the_service_exits_with_76_and_shows_no_message_of_it() {
+    let job = Job::new(403, &refusal("AccessDenied"));
+    for role in ["resolve", "driver"] {
+        let (output, out, error) = job.run(&[role]);
+        assert_eq!(output.status.code(), Some(76), "{role}: {error}");
+        assert!(
+            error.contains("error[STS_ACCESS_DENIED]: ") && error.contains("hint: Let the role's trust policy"),
+            "{error}"
+        );
+        assert!(!error.contains("PLANTED") && out.is_empty());
+    }
+    assert_eq!(job.audit().matches("\"code\":\"STS_ACCESS_DENIED\"").count(), 2);
+}
+
+#[test]
+fn an_expired_token_exits_with_77_before_the_service_is_asked() {
+    let job = Job::new(200, &credentials());
+    let token = job.write_token("alice", -120);
+    let (output, _, error) = job.run(&["driver"]);
+    assert_eq!(output.status.code(), Some(77), "{error}");
+    assert!(error.contains("error[TOKEN_EXPIRED]: "), "{error}");
+    assert!(!error.contains(token.rsplit('.').next().unwrap()));
+    assert_eq!(job.audit(), "", "nothing was exchanged");
+}
+
+#[test]
+fn a_token_file_that_never_comes_is_waited_for_until_the_start_timeout() {
+    let job = Job::new(200, &credentials());
+    std::fs::remove_file(job.folder.path("token")).unwrap();
+    let (output, _, error) = job.run(&["driver"]);
+    assert_eq!(output.status.code(), Some(78), "{error}");
+    assert!(error.contains("error[FILE_NOT_FOUND]: gave up after 2 s: "), "{error}");
+}
+
+#[test]
+fn the_driver_runs_a_command_with_its_own_endpoint_and_says_that_it_can_read_the_token() {
+    let job = Job::new(200, &credentials());
+    let (output, out, error) =
+        job.run(&["driver", "--", "sh", "-c", "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI; exit 5"]);
+    assert_eq!(output.status.code(), Some(5), "{error}");
+    assert!(out.starts_with("http://127.0.0.1:") && out.ends_with("/v1/credentials\n"), "{out}");
+    assert!(error.contains("the command runs in the container that holds the identity token"), "{error}");
+    assert!(job.audit().contains("\"event\":\"token_and_command_share_a_container\""), "{}", job.audit());
+    assert!(!format!("{error}{}", job.audit()).contains("PLANTED"));
+}
+
+#[test]
+fn a_driver_ends_in_order_when_it_is_told_to() {
+    let job = Job::new(200, &credentials());
+    let mut child = job.command(&["driver"]).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("serving credentials at") {
+        assert!(log.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    let directory = job.folder.path("run");
+    assert!(Command::new(PROGRAM).args(["ready", "--directory"]).arg(directory).status().unwrap().success());
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

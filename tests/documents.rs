@@ -1,0 +1,159 @@
+//! Holds README and SECURITY.md equal to the code: settings, error codes, and the tests that stop each threat.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safe_conduct::config::{PREFIX, SETTINGS};
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    found.sort();
+    found
+}
+
+/// The rows of the Markdown table under `heading`, cell by cell.
+fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = text.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let inner = row.trim_matches('|').replace("\\|", "\u{0}");
+        inner.split('|').map(|cell| cell.trim().replace('\u{0}', "|")).collect::<Vec<String>>()
+    };
+    rows.skip(2).map(cells).collect()
+}
+
+/// Code, exit status, whether waiting helps, and remedy of every `Facts::new(..)` in `code`.
+fn facts_in(code: &str) -> Vec<(String, u8, String, String)> {
+    let mut found = Vec::new();
+    for call in code.split("Facts::new(").skip(1) {
+        let mut quoted = Vec::new();
+        let mut rest = call;
+        let mut between = String::new();
+        while quoted.len() < 2 {
+            let Some((before, after)) = rest.split_once('"') else { break };
+            between.push_str(before);
+            let (text, after) = after.split_once('"').unwrap();
+            // A backslash at a line's end joins the next line.
+            let joined: Vec<&str> = text.split("\\\n").map(str::trim_start).collect();
+            quoted.push(joined.concat());
+            rest = after;
+        }
+        let [code, remedy] = quoted.try_into().unwrap();
+        let word = |of: &str| between.split(of).nth(1).unwrap().split(',').next().unwrap().trim().to_owned();
+        let status = match word("Fault::").as_str() {
+            "Configuration" => 78,
+            "Identity" => 77,
+            "Service" => 76,
+            "Unreachable" => 69,
+            other => panic!("{code}: {other}"),
+        };
+        let waiting = match word("Retry::").as_str() {
+            "Never" => "no",
+            "OnNewToken" => "for a new token",
+            "Backoff" => "yes",
+            other => panic!("{code}: {other}"),
+        };
+        found.push((code, status, waiting.to_owned(), remedy));
+    }
+    found
+}
+
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap()
+}
+
+#[test]
+fn readmes_settings_are_the_codes_settings() {
+    let expected: Vec<Vec<String>> = SETTINGS
+        .iter()
+        .map(|setting| {
+            let key = format!("`{}`", setting.key);
+            vec![key, setting.default.to_owned(), setting.range.to_owned(), setting.meaning.to_owned()]
+        })
+        .collect();
+    assert!(document("README.md").contains(PREFIX));
+    assert_eq!(table(&document("README.md"), "## Settings"), expected);
+}
+
+#[test]
+fn readmes_error_codes_are_the_codes_error_codes() {
+    let mut expected = BTreeMap::new();
+    for path in rust_files("src") {
+        if path.ends_with("src/error.rs") || path.ends_with("manager/simulation.rs") {
+            continue;
+        }
+        for (code, status, waiting, remedy) in facts_in(without_tests(&fs::read_to_string(&path).unwrap())) {
+            let before = expected.insert(code.clone(), vec![format!("`{code}`"), status.to_string(), waiting, remedy]);
+            assert!(before.is_none(), "{code} is not unique");
+        }
+    }
+    assert!(expected.len() > 40, "only {} codes were found", expected.len());
+    let expected: Vec<Vec<String>> = expected.into_values().collect();
+    let written = table(&document("README.md"), "## Error codes");
+    for (row, wanted) in written.iter().zip(&expected) {
+        assert_eq!(row, wanted);
+    }
+    assert_eq!(written.len(), expected.len());
+}
+
+/// All test functions of the crate, as `file::name` without the folder.
+fn tests() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for path in rust_files("tests").into_iter().chain(rust_files("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for part in text.split("#[test]\n").skip(1) {
+            let name = part.split("fn ").nth(1).unwrap().split('(').next().unwrap();
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_threat_in_security_md_names_tests_that_exist() {
+    let text = document("SECURITY.md");
+    let known = tests();
+    let mut rows = 0;
+    for heading in text.lines().filter(|line| line.starts_with("## Boundary")) {
+        for row in table(&text, heading) {
+            rows += 1;
+            let named: Vec<&str> = row[2].split('`').skip(1).step_by(2).collect();
+            assert!(!named.is_empty(), "no test for: {}", row[0]);
+            for test in named {
+                assert!(known.contains(test), "{test} is no test; it stands beside: {}", row[0]);
+            }
+        }
+    }
+    assert!(rows >= 25, "only {rows} threats");
+}
+
+#[test]
+fn cargo_audit_reads_the_audit_file_at_the_top() {
+    assert_eq!(document(".cargo/audit.toml"), document("audit.toml"));
+}
+
+#[test]
+fn no_document_and_no_source_names_a_machines_paths() {
+    for path in rust_files("src").into_iter().chain(rust_files("examples")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for planted in ["/root/", "/home/"] {
+            assert!(!text.contains(planted), "{} names {planted}", path.display());
+        }
+    }
+}

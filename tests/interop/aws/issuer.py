@@ -1,0 +1,88 @@
+"""An OpenID provider on loopback that mints good and bad tokens, and kubelet's way of putting one into a volume."""
+
+import base64
+import json
+import os
+import time
+import uuid
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from web import Reply, Server
+
+AUDIENCE = "sts.amazonaws.com"
+
+
+def _b64(number):
+    return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+
+
+class Issuer:
+    """Discovery and keys over HTTP; tokens from `mint`. Every token that was minted is remembered in `minted`."""
+
+    def __init__(self):
+        self.minted = []
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._server = Server(self._answer)
+        self.url = self._server.url
+
+    def mint(self, subject, audience=AUDIENCE, life=3600, forged=False):
+        """A token for `subject`. A negative `life` has run out already; a forged one is signed by a key of nobody's."""
+        now = int(time.time())
+        claims = {
+            "iss": self.url, "sub": subject, "aud": audience, "jti": str(uuid.uuid4()),
+            "iat": min(now, now + life - 600), "nbf": min(now, now + life - 600), "exp": now + life,
+        }
+        key = self._stranger if forged else self._key
+        token = jwt.encode(claims, key, algorithm="RS256", headers={"kid": "interop-1"})
+        self.minted.append(token)
+        return token
+
+    def _answer(self, request):
+        if request.method != "GET":
+            return Reply(405)
+        if request.path == "/.well-known/openid-configuration":
+            document = {
+                "issuer": self.url, "jwks_uri": self.url + "/keys", "authorization_endpoint": self.url + "/none",
+                "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+            }
+        elif request.path == "/keys":
+            public = self._key.public_key().public_numbers()
+            document = {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "interop-1",
+                                  "n": _b64(public.n), "e": _b64(public.e)}]}
+        else:
+            return Reply(404)
+        return Reply(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def close(self):
+        self._server.stop()
+
+
+class TokenVolume:
+    """A projected volume as kubelet writes it: `token` -> `..data/token`, `..data` -> a folder with the time in its
+    name. A rotation makes a new folder and swaps `..data` by one rename."""
+
+    def __init__(self, directory, token):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True)
+        self.file = self.directory / "token"
+        self.rotate(token)
+        self.file.symlink_to("..data/token")
+
+    def rotate(self, token):
+        """Puts another token there, whole or not at all."""
+        fresh = self.directory / f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{time.monotonic_ns()}"
+        fresh.mkdir()
+        (fresh / "token").write_text(token)
+        (fresh / "token").chmod(0o600)
+        data, new = self.directory / "..data", self.directory / "..data_tmp"
+        old = os.readlink(data) if data.is_symlink() else None
+        new.symlink_to(fresh.name)
+        os.replace(new, data)
+        if old:
+            (self.directory / old / "token").unlink()
+            (self.directory / old).rmdir()
