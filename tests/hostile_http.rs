@@ -292,8 +292,8 @@ fn certificate(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/certs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// Asks a TLS server that shows the certificate `name`, trusting `root`, by `host`.
-fn over_tls(name: &str, root: &str, host: &str) -> Result<HttpResponse, HttpError> {
+/// A TLS server that shows the certificate `name` to one client: its port and its thread.
+fn tls_server(name: &str) -> (u16, JoinHandle<()>) {
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(&certificate(&format!("{name}.pem"))).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(&certificate(&format!("{name}.key"))).unwrap();
@@ -315,6 +315,12 @@ fn over_tls(name: &str, root: &str, host: &str) -> Result<HttpResponse, HttpErro
             let _ = stream.flush();
         }
     });
+    (port, thread)
+}
+
+/// Asks a TLS server that shows the certificate `name`, trusting `root`, by `host`.
+fn over_tls(name: &str, root: &str, host: &str) -> Result<HttpResponse, HttpError> {
+    let (port, thread) = tls_server(name);
     let file = CaFile::new(&format!("{name}-{root}-{port}"), &certificate(root), 0o600);
     let client = UreqClient::with_ca_file(&file.0).unwrap();
     assert_eq!(client.roots(), &Roots::File(file.0.clone()));
@@ -328,6 +334,21 @@ fn a_server_with_a_certificate_of_the_configured_ca_is_trusted() {
     for host in ["127.0.0.1", "localhost"] {
         assert_eq!(over_tls("good", "ca.pem", host).unwrap().status, 200);
     }
+}
+
+#[test]
+fn a_file_of_roots_that_is_replaced_counts_at_the_next_request() {
+    let file = CaFile::new("replaced", &certificate("constrained-ca.pem"), 0o600);
+    let client = UreqClient::with_ca_file(&file.0).unwrap();
+    let ask = || {
+        let (port, thread) = tls_server("good");
+        let result = post(&client, &format!("https://127.0.0.1:{port}/")).map(|answer| answer.status);
+        thread.join().unwrap();
+        result
+    };
+    assert_eq!(ask(), Err(HttpError::Tls(PeerFault::UnknownIssuer)));
+    std::fs::write(&file.0, certificate("ca.pem")).unwrap();
+    assert_eq!(ask(), Ok(200));
 }
 
 #[test]

@@ -109,10 +109,10 @@ impl fmt::Display for Roots {
 /// The client for everything outside: no redirect is followed, no proxy used, no connection kept.
 ///
 /// Each request has an agent of its own. An agent that lives on keeps connections, and with them the token that was
-/// sent, in buffers that nobody wipes.
+/// sent, in buffers that nobody wipes. For the same reason a file of roots is read for each request: one that was
+/// replaced counts at once, and some hundred certificates are not held for weeks between two exchanges.
 pub struct UreqClient {
     roots: Roots,
-    certificates: RootCerts,
     connect_limit: Duration,
     total_limit: Duration,
 }
@@ -123,12 +123,8 @@ impl UreqClient {
     /// # Errors
     /// [`HttpError`] names the file if it cannot be read or gives no usable certificate.
     pub fn new(roots: Roots) -> Result<Self, HttpError> {
-        let certificates = match &roots {
-            Roots::Compiled => RootCerts::WebPki,
-            Roots::File(path) => read_roots(path, Broken::Refused)?,
-            Roots::System(path) => read_roots(path, Broken::LeftOut)?,
-        };
-        Ok(Self { roots, certificates, connect_limit: CONNECT_LIMIT, total_limit: TOTAL_LIMIT })
+        read_roots(&roots)?;
+        Ok(Self { roots, connect_limit: CONNECT_LIMIT, total_limit: TOTAL_LIMIT })
     }
 
     /// A client that trusts the certificates in the file at `path`, and nothing else.
@@ -167,13 +163,13 @@ impl UreqClient {
     }
 
     /// Every setting of ureq whose default is wrong for us, in one place.
-    fn config(&self, url: &ServiceUrl) -> ureq::config::Config {
+    fn config(&self, url: &ServiceUrl) -> Result<ureq::config::Config, HttpError> {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
-            .root_certs(self.certificates.clone())
+            .root_certs(read_roots(&self.roots)?)
             .unversioned_rustls_crypto_provider(tls::crypto_provider())
             .build();
-        ureq::Agent::config_builder()
+        Ok(ureq::Agent::config_builder()
             .tls_config(tls)
             .https_only(!url.is_loopback())
             .proxy(None)
@@ -189,7 +185,7 @@ impl UreqClient {
             .max_idle_connections_per_host(0)
             .accept_encoding("identity")
             .user_agent(concat!("safe-conduct/", env!("CARGO_PKG_VERSION")))
-            .build()
+            .build())
     }
 }
 
@@ -201,7 +197,7 @@ impl fmt::Debug for UreqClient {
 
 impl HttpClient for UreqClient {
     fn send(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
-        let agent = self.config(request.url).new_agent();
+        let agent = self.config(request.url)?.new_agent();
         let bearer = request.bearer.map(bearer_header).transpose()?;
         let answered = match request.form {
             Some(form) => {
@@ -289,7 +285,15 @@ enum Broken {
     LeftOut,
 }
 
-fn read_roots(path: &Path, broken: Broken) -> Result<RootCerts, HttpError> {
+fn read_roots(roots: &Roots) -> Result<RootCerts, HttpError> {
+    match roots {
+        Roots::Compiled => Ok(RootCerts::WebPki),
+        Roots::File(path) => read_certificates(path, Broken::Refused),
+        Roots::System(path) => read_certificates(path, Broken::LeftOut),
+    }
+}
+
+fn read_certificates(path: &Path, broken: Broken) -> Result<RootCerts, HttpError> {
     let file = file::read(path, MAX_ROOTS_FILE).map_err(HttpError::RootsFile)?;
     let refused = |reason| HttpError::Roots { path: path.to_owned(), reason };
     let mut certificates = tls::certificates_from_pem(file.content.as_slice()).map_err(refused)?;
@@ -342,7 +346,7 @@ mod tests {
     use std::net::ToSocketAddrs;
 
     fn config_for(url: &str) -> ureq::config::Config {
-        UreqClient::new(Roots::Compiled).unwrap().config(&ServiceUrl::new(url).unwrap())
+        UreqClient::new(Roots::Compiled).unwrap().config(&ServiceUrl::new(url).unwrap()).unwrap()
     }
 
     #[test]
