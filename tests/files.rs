@@ -60,6 +60,13 @@ fn a_file_is_read_up_to_its_limit_and_not_a_byte_further_196() {
 }
 
 #[test]
+fn a_file_that_has_more_in_it_than_it_says_is_not_read_by_half() {
+    // The kernel says that this file has no bytes, and gives some ten thousand.
+    let path = Path::new("/proc/self/smaps");
+    assert_eq!(file::read(path, 1024 * 1024).unwrap_err(), FileError::Grew { path: path.to_owned() });
+}
+
+#[test]
 fn a_file_that_group_or_others_may_write_is_refused_and_one_that_all_may_read_is_told_apart_197_340() {
     let folder = Folder::new();
     let path = folder.write("token", b"x");

@@ -47,7 +47,10 @@ pub fn read(path: &Path, most: usize) -> Result<PrivateFile, FileError> {
     if mode & WRITABLE_BY_OTHERS != 0 {
         return Err(FileError::WritableByOthers { path: path.to_owned(), mode: mode & 0o7777 });
     }
-    let mut content = WipedBuffer::with_capacity(most);
+    // Sized by what the file says of itself, so that a generous limit costs no memory.
+    let announced = usize::try_from(metadata.size()).unwrap_or(usize::MAX);
+    let capacity = most.min(announced.saturating_add(READ_CHUNK));
+    let mut content = WipedBuffer::with_capacity(capacity);
     let mut chunk = WipedBuffer::zeroed(READ_CHUNK);
     loop {
         let count = match file.read(chunk.as_mut_slice()) {
@@ -56,11 +59,12 @@ pub fn read(path: &Path, most: usize) -> Result<PrivateFile, FileError> {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(FileError::io(path, &error)),
         };
-        let fits = content.as_slice().len().saturating_add(count) <= most;
-        let bytes = chunk.as_slice().get(..count).filter(|_| fits);
-        let pushed = bytes.map(|bytes| content.push(bytes));
-        if pushed != Some(Ok(())) {
+        if content.as_slice().len().saturating_add(count) > most {
             return Err(FileError::TooLong { path: path.to_owned(), most });
+        }
+        let pushed = chunk.as_slice().get(..count).map(|bytes| content.push(bytes));
+        if pushed != Some(Ok(())) {
+            return Err(FileError::Grew { path: path.to_owned() });
         }
     }
     Ok(PrivateFile { content, readable_by_others: mode & READABLE_BY_ALL != 0 })
@@ -229,6 +233,11 @@ pub enum FileError {
         /// Most bytes that are read.
         most: usize,
     },
+    /// It became longer while it was read, so its writer does not replace it as a whole.
+    Grew {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Group or others may write to it, so it may not be what it seems.
     WritableByOthers {
         /// Which file.
@@ -276,6 +285,7 @@ impl fmt::Display for FileError {
             Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
             Self::NotDirectory { path } => write!(f, "{} is not a directory", path.display()),
             Self::TooLong { path, most } => write!(f, "{} has more than {most} bytes", path.display()),
+            Self::Grew { path } => write!(f, "{} grew while it was read", path.display()),
             Self::WritableByOthers { path, mode } => {
                 write!(f, "{} can be written by group or others (mode {mode:04o})", path.display())
             }
@@ -317,6 +327,12 @@ impl Actionable for FileError {
                 Fault::Configuration,
                 Retry::Backoff,
                 "Name the right file in the setting; this one holds too much.",
+            ),
+            Self::Grew { .. } => Facts::new(
+                "FILE_GREW",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Have the file replaced as a whole: written beside it and renamed, as kubelet does.",
             ),
             Self::WritableByOthers { .. } => Facts::new(
                 "FILE_WRITABLE_BY_OTHERS",
