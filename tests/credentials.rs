@@ -1,0 +1,174 @@
+//! Credentials, bundles and the store: limits, lives by two clocks, and what a bundle may set.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use safe_conduct::Secret;
+use safe_conduct::codec::frame::{FieldReader, FieldWriter, FrameError};
+use safe_conduct::credential::{
+    AcceptedProperties, CredentialError, MAX_PROPERTIES, MAX_SCHEMES, MAX_VALUE, SERVING_MARGIN, ServiceCredential,
+    UserCredentials,
+};
+use safe_conduct::name::{NameError, PropertyName, Scheme};
+use safe_conduct::store::{CredentialStore, Epoch, Version};
+use safe_conduct::time::{Moment, Timestamp};
+
+const NOW: u64 = 1_800_000_000;
+
+fn time(seconds: u64) -> Timestamp {
+    Timestamp::from_unix_seconds(seconds).unwrap()
+}
+
+fn moment(wall: u64, monotonic: u64) -> Moment {
+    Moment { wall: time(wall), monotonic: Duration::from_secs(monotonic) }
+}
+
+fn name(text: &str) -> PropertyName {
+    PropertyName::new(text).unwrap()
+}
+
+fn properties(count: usize) -> BTreeMap<PropertyName, Secret> {
+    (0..count).map(|n| (name(&format!("p{n}")), Secret::from_text("value"))).collect()
+}
+
+fn credential(life: u64) -> ServiceCredential {
+    ServiceCredential::new(properties(1), time(NOW + life), moment(NOW, 100)).unwrap()
+}
+
+fn accepted(schemes: usize) -> AcceptedProperties {
+    (0..schemes).fold(AcceptedProperties::none(), |accepted, n| {
+        accepted.with(Scheme::new(&format!("s{n}")).unwrap(), (0..=MAX_PROPERTIES).map(|n| name(&format!("p{n}"))))
+    })
+}
+
+fn decoded(body: &FieldWriter, accepted: &AcceptedProperties) -> Result<UserCredentials, CredentialError> {
+    let mut fields = FieldReader::new(body.body());
+    let bundle = UserCredentials::decode(&mut fields, accepted, moment(NOW, 7))?;
+    fields.end()?;
+    Ok(bundle)
+}
+
+#[test]
+fn a_credential_has_1_to_16_properties() {
+    for (count, allowed) in [(0, false), (1, true), (MAX_PROPERTIES, true), (MAX_PROPERTIES + 1, false)] {
+        let made = ServiceCredential::new(properties(count), time(NOW + 60), moment(NOW, 0)).map(|_| ());
+        assert_eq!(made, if allowed { Ok(()) } else { Err(CredentialError::PropertyCount { count }) });
+    }
+}
+
+#[test]
+fn a_value_has_1_to_16_384_bytes() {
+    for (length, allowed) in [(0, false), (1, true), (MAX_VALUE, true), (MAX_VALUE + 1, false)] {
+        let properties = [(name("p"), Secret::from_text(&"x".repeat(length)))].into();
+        let made = ServiceCredential::new(properties, time(NOW + 60), moment(NOW, 0)).map(|_| ());
+        assert_eq!(made, if allowed { Ok(()) } else { Err(CredentialError::ValueLength { name: name("p"), length }) });
+    }
+}
+
+#[test]
+fn a_credential_that_has_expired_is_none() {
+    let expired = CredentialError::Expired { expires_at: time(NOW), now: time(NOW) };
+    assert_eq!(ServiceCredential::new(properties(1), time(NOW), moment(NOW, 0)).map(|_| ()), Err(expired));
+    assert!(ServiceCredential::new(properties(1), time(NOW + 1), moment(NOW, 0)).is_ok());
+}
+
+#[test]
+fn a_credential_is_served_until_15_seconds_before_the_earlier_of_two_ends() {
+    assert_eq!(SERVING_MARGIN, Duration::from_secs(15));
+    let held = credential(3600);
+    let left = |wall: u64, monotonic: u64| held.servable_for(moment(wall, monotonic)).as_secs();
+    assert_eq!(left(NOW, 100), 3585);
+    assert_eq!(left(NOW + 3584, 100 + 3584), 1);
+    assert_eq!(left(NOW + 3585, 100 + 3585), 0);
+    assert_eq!(left(NOW + 3600, 100), 0, "the wall clock alone ends it");
+    assert_eq!(left(NOW, 100 + 3585), 0, "the time that passed alone ends it");
+    assert_eq!(left(NOW - 7200, 100 + 10), 3575, "a clock that is set back adds nothing");
+    assert_eq!(left(NOW + 9999, 100), 0);
+}
+
+#[test]
+fn a_bundle_reads_back_as_it_was_written() {
+    let bundle = (0..MAX_SCHEMES).fold(UserCredentials::new(), |bundle, n| {
+        bundle.with(Scheme::new(&format!("s{n}")).unwrap(), Arc::new(credential(600)))
+    });
+    let mut body = FieldWriter::new();
+    bundle.encode(&mut body).unwrap();
+    let read = decoded(&body, &accepted(MAX_SCHEMES)).unwrap();
+    assert_eq!(read.iter().count(), MAX_SCHEMES);
+    for (scheme, held) in read.iter() {
+        assert!(held.property("p0").unwrap().matches(b"value"), "{scheme}");
+        assert_eq!((held.expires_at(), held.life()), (time(NOW + 600), Duration::from_secs(600)));
+    }
+    let mut again = FieldWriter::new();
+    read.encode(&mut again).unwrap();
+    assert_eq!(again.body(), body.body());
+}
+
+#[test]
+fn a_bundle_has_at_most_16_schemes() {
+    let bundle = (0..=MAX_SCHEMES).fold(UserCredentials::new(), |bundle, n| {
+        bundle.with(Scheme::new(&format!("s{n}")).unwrap(), Arc::new(credential(600)))
+    });
+    let mut body = FieldWriter::new();
+    bundle.encode(&mut body).unwrap();
+    assert_eq!(
+        decoded(&body, &accepted(MAX_SCHEMES + 1)).map(|_| ()),
+        Err(CredentialError::Frame(FrameError::TooLong))
+    );
+}
+
+/// A bundle of one scheme, written field by field: name, expiry, and one property for each name given.
+fn written(schemes: &[(&str, u64, &[&str])]) -> FieldWriter {
+    let mut body = FieldWriter::new();
+    body.count(schemes.len()).unwrap();
+    for (scheme, expires_at, names) in schemes {
+        body.text(scheme).unwrap();
+        body.u64(*expires_at).unwrap();
+        body.count(names.len()).unwrap();
+        for name in *names {
+            body.text(name).unwrap();
+            body.secret(&Secret::from_text("value")).unwrap();
+        }
+    }
+    body
+}
+
+#[test]
+fn what_stands_twice_is_not_accepted_is_misnamed_or_has_expired_is_refused() {
+    let s0 = Scheme::new("s0").unwrap();
+    let later = NOW + 600;
+    let refused = |schemes: &[(&str, u64, &[&str])]| decoded(&written(schemes), &accepted(1)).map(|_| ()).unwrap_err();
+    let duplicate = CredentialError::Duplicate { scheme: s0.clone() };
+    assert_eq!(refused(&[("s0", later, &["p0", "p0"])]), duplicate);
+    assert_eq!(refused(&[("s0", later, &["p0"]), ("s0", later, &["p0"])]), duplicate);
+    assert_eq!(
+        refused(&[("s0", later, &["endpoint"])]),
+        CredentialError::NotAccepted { scheme: s0, name: name("endpoint") }
+    );
+    let s1 = Scheme::new("s1").unwrap();
+    assert_eq!(refused(&[("s1", later, &["p0"])]), CredentialError::NotAccepted { scheme: s1, name: name("p0") });
+    let upper = NameError::Character { what: "scheme", position: 0 };
+    assert_eq!(refused(&[("S0", later, &["p0"])]), CredentialError::Name(upper));
+    assert_eq!(refused(&[("s0", NOW, &["p0"])]), CredentialError::Expired { expires_at: time(NOW), now: time(NOW) });
+    assert_eq!(refused(&[("s0", u64::MAX, &["p0"])]), CredentialError::ExpiryRange);
+    assert_eq!(refused(&[("s0", later, &[])]), CredentialError::PropertyCount { count: 0 });
+}
+
+#[test]
+fn whoever_waits_for_something_newer_gets_it_or_the_end_of_the_wait() {
+    let store = Arc::new(CredentialStore::new());
+    assert!(store.newest().is_none() && store.wait_newer(None, Duration::ZERO).is_none());
+    let epoch = Epoch([3; 16]);
+    let waiting = Arc::clone(&store);
+    let thread = std::thread::spawn(move || waiting.wait_newer(None, Duration::from_secs(60)).unwrap().version);
+    let bundle = || UserCredentials::new().with(Scheme::s3a(), Arc::new(credential(600)));
+    assert_eq!(store.publish(epoch, bundle()), Version { epoch, number: 1 });
+    assert_eq!(thread.join().unwrap(), Version { epoch, number: 1 });
+    let seen = Some(Version { epoch, number: 1 });
+    assert!(store.wait_newer(seen, Duration::ZERO).is_none());
+    assert_eq!(store.publish(epoch, bundle()), Version { epoch, number: 2 });
+    assert_eq!(store.wait_newer(seen, Duration::ZERO).unwrap().version.number, 2);
+    let other = Epoch([4; 16]);
+    assert_eq!(store.publish(other, bundle()), Version { epoch: other, number: 1 }, "another run starts at 1");
+}
