@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use safe_conduct::audit::NoAudit;
 use safe_conduct::codec::url::ServiceUrl;
 use safe_conduct::distribute::{DriverServer, ListenAddress, ServerSettings};
 use safe_conduct::identity::TokenVerifier;
@@ -25,7 +24,7 @@ use safe_conduct::sys::random::{Random, SystemRandomness};
 use safe_conduct::sys::{file, job_keys};
 use safe_conduct::time::Clock;
 
-use world::{Executor, Leaks, MovedClock, Stepped, TokenVolume, within};
+use world::{AuditTrail, Executor, Leaks, MovedClock, Stepped, TokenVolume, within};
 
 const AUDIENCE: &str = "sts.amazonaws.com";
 const ROLE: &str = "arn:aws:iam::123456789012:role/spark";
@@ -44,10 +43,11 @@ fn main() -> ExitCode {
 fn run() -> Stepped<()> {
     let clock = Arc::new(MovedClock::new());
     let random: Arc<dyn Random> = Arc::new(SystemRandomness::new());
+    let audit = Arc::new(AuditTrail::default());
     let folder = world::Folder::new()?;
 
     let issuer = issuer::Issuer::start()?;
-    let sts = sts::Sts::start(&issuer, Arc::clone(&clock))?;
+    let mut sts = sts::Sts::start(&issuer, Arc::clone(&clock))?;
     say(&format!("an issuer listens at {}, an STS at {}", issuer.url(), sts.url()));
 
     let (driver_keys, executor_keys) = job_keys::new_job_keys(random.as_ref()).map_err(|error| error.to_string())?;
@@ -69,9 +69,9 @@ fn run() -> Stepped<()> {
         poll_interval: Duration::from_secs(60),
     };
     let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;
-    let server = DriverServer::start(server, Arc::clone(&store), as_clock(), Arc::clone(&random), Arc::new(NoAudit))
+    let server = DriverServer::start(server, Arc::clone(&store), as_clock(), Arc::clone(&random), audit.clone())
         .map_err(|error| error.to_string())?;
-    let manager = manager(&issuer, &sts, &volume, &store, &clock, &random)?;
+    let manager = manager(&issuer, &sts, &volume, &store, &clock, &audit)?;
     let manager = manager.start().map_err(|error| error.to_string())?;
     say(&format!("the driver verified the token and exchanged it once ({} call at the STS)", sts.calls()));
 
@@ -111,28 +111,30 @@ fn run() -> Stepped<()> {
     }
 
     // The service goes away; what is held serves on, and is never served past its end.
-    let calls = sts.calls();
-    sts.fail();
+    sts.stop();
     clock.advance(Duration::from_secs(HOUR / 2));
     manager.check_now();
-    within("a failed renewal", || sts.calls() > calls)?;
+    within("a failed renewal", || audit.count("\"outcome\":\"failed\"") > 0)?;
     for executor in &executors {
         expect(executor.read_as_an_sdk()?.status == 200, "the last good credential is served while the STS is down")?;
     }
-    say("the STS is down, a renewal has failed, and the last good credential is served on");
-    clock.advance(Duration::from_secs(HOUR / 2 - 14));
-    for executor in &executors {
-        let answer = executor.read_as_an_sdk()?;
-        expect(answer.status == 503, "nothing is served in the last 15 s of a credential's life")?;
-        leaks.add("endpoint's answer", &answer.bytes);
+    say("the STS is stopped, a renewal has failed, and the last good credential is served on");
+    for (left, seconds) in [("14 s before its expiry", HOUR / 2 - 14), ("a minute after it", 74)] {
+        clock.advance(Duration::from_secs(seconds));
+        for executor in &executors {
+            let answer = executor.read_as_an_sdk()?;
+            expect(answer.status == 503, "nothing is served at the end of a credential's life")?;
+            leaks.add("endpoint's answer", &answer.bytes);
+        }
+        say(&format!("{left} the credential is not served any more: 503"));
     }
-    say("14 s before its expiry the credential is not served any more: 503");
 
     drop(manager);
     drop(server);
     for executor in executors {
         leaks.add_files(&executor)?;
     }
+    leaks.add("audit trail", audit.text().as_bytes());
     for (user, token) in [("alice", &alice), ("bob", &bob)] {
         let found = leaks.search(token);
         expect(found.is_empty(), &format!("no trace of {user}'s identity token; found in {found:?}"))?;
@@ -154,7 +156,7 @@ fn manager(
     volume: &TokenVolume,
     store: &Arc<CredentialStore>,
     clock: &Arc<MovedClock>,
-    random: &Arc<dyn Random>,
+    audit: &Arc<AuditTrail>,
 ) -> Stepped<UserCredentialManager> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let http: Arc<dyn HttpClient> = Arc::new(UreqClient::with_default_roots().map_err(|error| text(&error))?);
@@ -174,8 +176,8 @@ fn manager(
         providers: Providers::new().with(Scheme::s3a(), Arc::new(provider)),
         store: Arc::clone(store),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
-        random: Arc::clone(random),
-        audit: Arc::new(NoAudit),
+        random: Arc::new(SystemRandomness::new()),
+        audit: audit.clone(),
     };
     Ok(UserCredentialManager::new(parts, ManagerSettings::default()))
 }

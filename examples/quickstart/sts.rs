@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
@@ -17,7 +17,6 @@ use super::world::{HttpServer, MovedClock, Stepped};
 pub struct Sts {
     server: HttpServer,
     calls: Arc<AtomicUsize>,
-    failing: Arc<AtomicBool>,
 }
 
 /// What the STS trusts.
@@ -31,19 +30,16 @@ impl Sts {
     /// Serves `AssumeRoleWithWebIdentity` on loopback for tokens of `issuer`.
     pub fn start(issuer: &Issuer, clock: Arc<MovedClock>) -> Stepped<Self> {
         let trust = Trust { issuer: issuer.url().to_owned(), key: issuer.public_key(), clock };
-        let (calls, failing) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counted, broken) = (Arc::clone(&calls), Arc::clone(&failing));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
         let server = HttpServer::start(Arc::new(move |_: &str, path: &str, body: &[u8]| {
             counted.fetch_add(1, Ordering::SeqCst);
-            if broken.load(Ordering::SeqCst) {
-                return (503, Vec::new());
-            }
             match trust.assume_role(path, body) {
                 Ok(answer) => (200, answer.into_bytes()),
                 Err(code) => (400, error(code).into_bytes()),
             }
         }))?;
-        Ok(Self { server, calls, failing })
+        Ok(Self { server, calls })
     }
 
     /// Where it listens.
@@ -56,9 +52,9 @@ impl Sts {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// From now on it answers 503.
-    pub fn fail(&self) {
-        self.failing.store(true, Ordering::SeqCst);
+    /// Stops it: connections are refused from now on.
+    pub fn stop(&mut self) {
+        self.server.stop();
     }
 }
 

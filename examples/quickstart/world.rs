@@ -4,9 +4,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use safe_conduct::audit::{AuditEvent, AuditLog};
 use safe_conduct::codec::frame::FieldWriter;
 use safe_conduct::credential::{AcceptedProperties, s3a};
 use safe_conduct::distribute::{ClientSettings, DriverAddress, ExecutorClient, RunningClient};
@@ -60,6 +63,28 @@ pub fn within(step: &str, happened: impl Fn() -> bool) -> Stepped<()> {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
+}
+
+/// Keeps audit lines, as the binary writes them to a file.
+#[derive(Default)]
+pub struct AuditTrail(Mutex<Vec<String>>);
+
+impl AuditTrail {
+    /// How many lines have `part` in them.
+    pub fn count(&self, part: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// All lines.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+impl AuditLog for AuditTrail {
+    fn record(&self, event: &AuditEvent<'_>, now: Timestamp) {
+        self.0.lock().unwrap().push(event.to_json(now));
+    }
 }
 
 /// A folder that is gone when the example ends.
@@ -120,21 +145,37 @@ type Handler = Arc<dyn Fn(&str, &str, &[u8]) -> (u16, Vec<u8>) + Send + Sync>;
 /// A small HTTP server on loopback: one request a connection.
 pub struct HttpServer {
     url: String,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl HttpServer {
-    /// Answers each request with what `handler` makes of (own URL, path, body). It ends with the process.
+    /// Answers each request with what `handler` makes of (own URL, path, body).
     pub fn start(handler: Handler) -> Stepped<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let url = format!("http://{address}");
-        let own = url.clone();
-        std::thread::spawn(move || {
+        let (own, stopping) = (url.clone(), Arc::new(AtomicBool::new(false)));
+        let stop = Arc::clone(&stopping);
+        let thread = std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
                 let _ = answer(stream, &own, &handler);
             }
         });
-        Ok(Self { url })
+        Ok(Self { url, stopping, thread: Some(thread) })
+    }
+
+    /// Closes the port: from now on connections are refused.
+    pub fn stop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // One connection wakes whoever accepts.
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 
     pub fn url(&self) -> &str {

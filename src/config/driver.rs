@@ -47,9 +47,8 @@ pub struct EndpointConfig {
     pub directory: EndpointDirectory,
 }
 
-/// Where the endpoint's files go.
+/// Where the endpoint's files go. Exhaustive, so that a role cannot forget one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum EndpointDirectory {
     /// Here.
     Fixed(PathBuf),

@@ -52,9 +52,8 @@ pub struct IdentityConfig {
     pub max_stale: Duration,
 }
 
-/// Where the issuer's keys are.
+/// Where the issuer's keys are. Exhaustive, so that a role cannot forget one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum KeysFrom {
     /// Nowhere: the signature is not checked.
     Nowhere,

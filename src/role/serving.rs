@@ -36,7 +36,6 @@ impl PreparedEndpoint {
         let directory = match &config.directory {
             EndpointDirectory::Fixed(directory) => directory.clone(),
             EndpointDirectory::FreshUnder(parent) => fresh_directory(parent, &random)?,
-            _ => return Err(ConfigError::NoDirectory.into()),
         };
         let (files, token) = EndpointFiles::prepare(&directory, config.token_file.as_deref(), &random)?;
         Ok(Self { config, files, token: Arc::new(token) })
