@@ -21,15 +21,9 @@ impl Default for RenewalSettings {
     }
 }
 
-/// Up to this life a credential is renewed at half of it, above at three quarters: three quarters of an hour leave
-/// just the 15 minutes below which SDKs ask on every request.
+/// Up to this life a credential is renewed at half of it, above at three quarters. Either way at least 15 minutes are
+/// left where the life is 30 minutes or more: below that AWS SDKs ask on every request.
 const LONG_LIFE: Duration = Duration::from_secs(3600);
-
-/// Below this remaining life AWS SDKs refresh on every request.
-const SDK_REFRESH_WINDOW: Duration = Duration::from_secs(15 * 60);
-
-/// From this life on the SDKs' window is kept free.
-const KEEPS_WINDOW_FREE: Duration = Duration::from_secs(30 * 60);
 
 /// A credential is not served in its last 15 s, so a renewal later than that comes too late.
 const TOO_LATE: Duration = crate::credential::SERVING_MARGIN;
@@ -53,11 +47,7 @@ pub(super) fn renewal_delay(life: Duration, settings: &RenewalSettings, jitter: 
     let point = if life <= LONG_LIFE { part(life, 2) } else { part(life, 4).saturating_mul(3) };
     let point = point.saturating_sub(jitter.of(part(life, 10)));
     // Rule: never later than expiry minus the safety margin, which counts at most half the life.
-    let mut latest = life.saturating_sub(settings.safety_margin.min(part(life, 2)));
-    // Rule: never later than expiry minus 15 minutes where the life is 30 minutes or more.
-    if life >= KEEPS_WINDOW_FREE {
-        latest = latest.min(life.saturating_sub(SDK_REFRESH_WINDOW));
-    }
+    let latest = life.saturating_sub(settings.safety_margin.min(part(life, 2)));
     // Rule: the minimum interval yields where it would pass expiry minus 15 s, and nothing is ever under 1 s.
     point.min(latest).max(settings.min_interval).min(life.saturating_sub(TOO_LATE)).max(FLOOR)
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::work::{Inbox, Renewal};
-use super::{ManagerParts, ManagerSettings, RESOLVE_LIMIT, StartError};
+use super::{ManagerParts, ManagerSettings, RESOLVE_LIMIT, RenewalSettings, StartError};
 use crate::audit::{AuditEvent, AuditLog};
 use crate::codec::hash::Sha256;
 use crate::credential::ServiceCredential;
@@ -114,6 +114,7 @@ struct Simulation {
     renewal: Renewal,
     started: Arc<Mutex<Option<Result<(), StartError>>>>,
     ended: bool,
+    steps: u64,
     /// Exchanges that hang until `finish_hanging`.
     hanging: Hanging,
 }
@@ -160,15 +161,18 @@ impl Simulation {
         });
         let tell = Box::new(move |outcome| *tell.lock().unwrap() = Some(outcome));
         let renewal = Renewal::new(parts, settings, Epoch([7; 16]), Arc::clone(&inbox), runner, tell);
-        Self { outside, store, inbox, renewal, started, ended: false, hanging }
+        Self { outside, store, inbox, renewal, started, ended: false, steps: 0, hanging }
     }
 
-    /// Lets so many seconds pass, in the steps that the manager asks for, and checks at each step that nothing
-    /// expired is served.
+    /// Lets so many seconds pass, in the steps that the manager asks for. It must not ask for more than one or two a
+    /// second: a thread that spins would.
     fn pass(&mut self, seconds: u64) -> &mut Self {
         let end = self.outside.moment().monotonic + Duration::from_secs(seconds);
+        let most = self.steps + 20 + 2 * seconds;
         while !self.ended && self.outside.moment().monotonic < end {
             let at = self.outside.moment();
+            self.steps += 1;
+            assert!(self.steps <= most, "{} steps", self.steps);
             let Some(wait) = self.renewal.step(self.inbox.take(Duration::ZERO), at) else {
                 self.ended = true;
                 break;
@@ -190,6 +194,10 @@ impl Simulation {
             let seconds = world.moment.monotonic.as_secs() - before.as_secs();
             world.moment.wall = world.moment.wall.plus(Duration::from_secs(seconds));
         });
+    }
+
+    fn poke(&self) {
+        self.inbox.poke();
     }
 
     fn set(&self, change: impl FnOnce(&mut World)) {
@@ -426,4 +434,46 @@ fn an_exchange_that_was_begun_for_another_principal_is_not_used() {
     late();
     simulation.pass(2);
     assert_eq!((simulation.owner().as_deref(), simulation.version()), (Some("bob"), 1));
+}
+
+#[test]
+fn however_often_it_is_looked_at_a_lapsing_token_causes_one_exchange() {
+    let renewal = RenewalSettings { min_interval: Duration::from_secs(1), ..RenewalSettings::default() };
+    let mut simulation = Simulation::with(ManagerSettings { renewal, ..ManagerSettings::default() }, &["s3a"]);
+    simulation.set(|world| {
+        world.token = Ok(("alice".to_owned(), START, START + 600));
+        world.service = Ok(12 * HOUR);
+    });
+    simulation.pass(571);
+    for _ in 0..10 {
+        simulation.pass(2);
+        simulation.poke();
+    }
+    assert_eq!(simulation.calls(), [0, 570]);
+}
+
+#[test]
+fn what_only_a_new_token_mends_is_not_asked_again_until_there_is_one() {
+    let mut simulation = Simulation::new();
+    simulation.pass(60);
+    simulation.set(|world| world.service = Err(EXPIRED));
+    simulation.pass(HOUR);
+    let calls = simulation.calls().len();
+    assert_eq!(calls, 2, "the first, and the renewal that failed");
+    simulation.set(|world| {
+        world.service = Ok(HOUR);
+        world.token = Ok(("alice".to_owned(), START + 7, START + DAY));
+    });
+    simulation.pass(31);
+    assert_eq!(simulation.calls().len(), 3);
+}
+
+#[test]
+fn a_token_with_less_than_10_seconds_left_is_not_exchanged() {
+    for (left, outcome, calls) in [(9, Err("TOKEN_NEARLY_EXPIRED"), 0), (10, Ok(()), 1)] {
+        let mut simulation = Simulation::new();
+        simulation.set(|world| world.token = Ok(("alice".to_owned(), START - 600, START + left)));
+        simulation.pass(1);
+        assert_eq!((simulation.start_code(), simulation.calls().len()), (Some(outcome), calls), "{left}");
+    }
 }
