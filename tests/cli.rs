@@ -290,6 +290,7 @@ fn another_jobs_key_file_is_refused_at_once_and_nothing_is_served() {
     let output = driver.executor(&[]).args(["--conf", &keys]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("error[ASK_DRIVER_UNKNOWN]: "), "{error}");
+    assert!(!error.contains("gave up after"), "at once, and not at the end of the start timeout: {error}");
     assert_eq!(output.status.code(), Some(78));
     assert_eq!(std::fs::read(driver.folder.path("run/endpoint.url")).unwrap(), b"", "no endpoint was opened");
 }
