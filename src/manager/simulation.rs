@@ -29,6 +29,8 @@ struct World {
     token: Result<(String, u64, u64), Facts>,
     /// How long credentials live, or the error that the service gives.
     service: Result<u64, Facts>,
+    /// An error that the service gives for `s3a` only.
+    service_of_s3a: Option<Facts>,
     /// Seconds after START at which the service was called, with whom for.
     calls: Vec<(u64, String)>,
     audit: Vec<String>,
@@ -88,10 +90,10 @@ impl TokenIngestor for Outside {
 }
 
 impl CredentialProvider for Outside {
-    fn resolve(&self, user: &UserContext, _: &Scheme, at: Moment) -> Result<ServiceCredential, ResolveError> {
+    fn resolve(&self, user: &UserContext, scheme: &Scheme, at: Moment) -> Result<ServiceCredential, ResolveError> {
         let answer = self.with(|world| {
             world.calls.push((at.wall.unix_seconds().saturating_sub(START), user.principal().to_string()));
-            world.service
+            world.service_of_s3a.filter(|_| scheme.as_str() == "s3a").map_or(world.service, Err)
         });
         assert!(!self.with(|world| world.panics), "as the test wants");
         let life = answer.map_err(|facts| ResolveError::Own { facts })?;
@@ -130,6 +132,7 @@ impl Simulation {
             moment: Moment { wall, monotonic: Duration::from_secs(5) },
             token: Ok(("alice".to_owned(), START, START + 30 * DAY)),
             service: Ok(HOUR),
+            service_of_s3a: None,
             calls: Vec::new(),
             audit: Vec::new(),
             hang: false,
@@ -476,4 +479,13 @@ fn a_token_with_less_than_10_seconds_left_is_not_exchanged() {
         simulation.pass(1);
         assert_eq!((simulation.start_code(), simulation.calls().len()), (Some(outcome), calls), "{left}");
     }
+}
+
+#[test]
+fn a_start_ends_at_a_refusal_also_where_another_scheme_may_still_pass() {
+    let mut simulation = Simulation::with(ManagerSettings::default(), &["gs", "s3a"]);
+    simulation.set(|world| world.service_of_s3a = Some(DOWN));
+    simulation.set(|world| world.service = Err(REFUSED));
+    simulation.pass(3);
+    assert_eq!(simulation.start_code(), Some(Err("TEST_REFUSED")));
 }

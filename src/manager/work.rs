@@ -116,6 +116,12 @@ struct Start {
     last: Option<StartError>,
 }
 
+impl Start {
+    fn is_hopeless(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.facts().retry != Retry::Backoff)
+    }
+}
+
 impl Renewal {
     pub(super) fn new(
         parts: ManagerParts,
@@ -289,7 +295,8 @@ impl Renewal {
             log::warn!("[{}] {error}. {}", facts.code, facts.remedy);
             self.said = Some(facts.code);
         }
-        if let Some(start) = &mut self.start {
+        // What waiting does not mend ends the start, whatever else fails beside it.
+        if let Some(start) = self.start.as_mut().filter(|start| !start.is_hopeless()) {
             start.last = Some(error);
         }
     }
@@ -298,7 +305,7 @@ impl Renewal {
     fn finish_start(&mut self, at: Moment) -> Option<()> {
         let Some(start) = &mut self.start else { return Some(()) };
         let complete = self.cycle.bundle().is_some();
-        let hopeless = start.last.as_ref().is_some_and(|last| last.facts().retry != Retry::Backoff);
+        let hopeless = start.is_hopeless();
         let after = at.monotonic.saturating_sub(start.since);
         if !complete && !hopeless && after < start.timeout {
             return Some(());
