@@ -253,3 +253,15 @@ pub fn check(section: RangeInclusive<u16>, rows: &[Row]) {
     let numbers: BTreeSet<u16> = rows.iter().map(|(number, _, _)| *number).collect();
     assert_eq!(numbers, section.collect());
 }
+
+/// Each of several cases is judged alike.
+pub fn all(said: impl IntoIterator<Item = Verdict>, expected: &Verdict) {
+    for (place, said) in said.into_iter().enumerate() {
+        assert_eq!(said, *expected, "case {place}");
+    }
+}
+
+/// A token whose header says this algorithm, signed with RS256.
+pub fn of_algorithm(name: &str) -> Verdict {
+    said_of_header(&format!("{{\"alg\":\"{name}\",\"kid\":\"rsa\"}}"))
+}
