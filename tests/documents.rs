@@ -144,6 +144,29 @@ fn every_threat_in_security_md_names_tests_that_exist() {
 }
 
 #[test]
+fn every_attack_class_names_a_test_that_exists_or_says_why_it_cannot_apply() {
+    let known = tests();
+    let rows = table(&document("SECURITY.md"), "## Attacks on tokens, class by class");
+    let classes: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    let expected: Vec<String> = (1..=45).map(|number| format!("J{number}")).collect();
+    assert_eq!(classes, expected);
+    for row in &rows {
+        let [class, _, what, test] = row.as_slice() else { panic!("{row:?} has not four cells") };
+        assert!(!what.is_empty(), "{class} does not say what stops it");
+        let named: Vec<&str> = test.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named.is_empty(), test == "not applicable", "{class} names no test");
+        for name in named {
+            assert!(known.contains(name), "{name} is no test; it stands beside {class}");
+        }
+    }
+    let own = known.iter().filter_map(|name| name.strip_prefix('j')?.get(..2)?.parse::<usize>().ok());
+    for number in own {
+        let test = &rows[number - 1][3];
+        assert!(test.contains(&format!("`j{number:02}_")), "J{number} has a test of its own");
+    }
+}
+
+#[test]
 fn cargo_audit_reads_the_audit_file_at_the_top() {
     assert_eq!(document(".cargo/audit.toml"), document("audit.toml"));
 }

@@ -113,6 +113,9 @@ fn usable(jwk: Jwk, ids: &[Option<String>]) -> Result<Key, KeyProblem> {
     if let Material::Rsa { n, e } = &jwk.material {
         check_rsa(n, e)?;
     }
+    if matches!(&jwk.material, Material::Ed25519 { x } if is_of_small_order(x)) {
+        return Err(KeyProblem::SmallOrder);
+    }
     Ok(Key { key_id: jwk.key_id, algorithm, material: jwk.material })
 }
 
@@ -150,6 +153,31 @@ fn is_roca(n: &[u8]) -> bool {
             std::iter::successors(Some(1), |power: &u32| Some(rest(power.saturating_mul(rest(65_537, prime)), prime)));
         powers.take(usize::try_from(prime).unwrap_or(0)).any(|power| power == residue)
     })
+}
+
+/// Whether an Ed25519 key has an order of 1, 2, 4 or 8 (RFC 8032, section 5.1): one signature fits all messages then,
+/// and ring does not ask. The sign bit does not matter, nor whether the coordinate is reduced.
+fn is_of_small_order(x: &[u8]) -> bool {
+    const OF_ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut y = x.to_vec();
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    match y.as_slice() {
+        // 0 and 1; then p - 1, p and p + 1 for p = 2^255 - 19, little-endian.
+        [0 | 1, rest @ ..] if rest.iter().all(|byte| *byte == 0) => true,
+        [0xec..=0xee, rest @ .., 0x7f] if rest.iter().all(|byte| *byte == 0xff) => true,
+        other => OF_ORDER_8.iter().any(|known| known == other),
+    }
 }
 
 /// A key of a set that is not used.
@@ -190,6 +218,8 @@ pub enum KeyProblem {
     RsaModulus,
     /// An RSA modulus whose private key can be computed (CVE-2017-15361).
     Roca,
+    /// An Ed25519 key for which everybody can sign.
+    SmallOrder,
 }
 
 impl fmt::Display for KeyProblem {
@@ -203,6 +233,7 @@ impl fmt::Display for KeyProblem {
             Self::RsaExponent => f.write_str("its exponent is even, below 65537 or above 33 bits"),
             Self::RsaModulus => f.write_str("its modulus is even"),
             Self::Roca => f.write_str("its private key can be computed (CVE-2017-15361)"),
+            Self::SmallOrder => f.write_str("its order is at most 8, so that everybody can sign"),
         }
     }
 }

@@ -29,3 +29,5 @@ cat > jwks.json <<END
   {"kid": "ed25519", "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "x": "$x25519"}
 ]}
 END
+
+python3 paddings.py > paddings.txt
