@@ -6,7 +6,7 @@ mod verdicts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use safe_conduct::Secret;
-use safe_conduct::codec::base64url::{Base64Error, encode};
+use safe_conduct::codec::base64url::{Base64Error, decode, encode};
 use safe_conduct::codec::json::JsonError;
 use safe_conduct::codec::jwt::{JwtError, Segment};
 use safe_conduct::identity::{Algorithm, VerifyError};
@@ -99,7 +99,12 @@ fn bad_inputs_35_to_54_are_refused_for_their_algorithm() {
     let set = jwks();
     let line = set.lines().find(|line| line.contains("\"kty\": \"RSA\"")).unwrap();
     let jwk = line.trim().trim_end_matches(',');
-    let point: String = set.lines().find(|line| line.contains("P-256")).unwrap().to_owned();
+    let line = set.lines().find(|line| line.contains("P-256")).unwrap();
+    let coordinate = |name: &str| {
+        let text = line.split(&format!("\"{name}\": \"")).nth(1).unwrap().split('"').next().unwrap();
+        decode(text, 32).unwrap().as_slice().to_vec()
+    };
+    let point = [vec![4], coordinate("x"), coordinate("y")].concat();
     let of_key = |own: &str, algorithm: Algorithm| {
         let keys = keys_with("\"kty\": \"RSA\"", &format!("\"kty\": \"RSA\", \"alg\": \"{own}\""));
         said_with(&verifier(), &keys, &signed(algorithm, &claims(&[])), NOW)
@@ -126,7 +131,7 @@ fn bad_inputs_35_to_54_are_refused_for_their_algorithm() {
             (45, mac("rsa", &spki()), ALGORITHM),
             (46, mac("rsa", jwk.as_bytes()), ALGORITHM),
             (47, mac("rsa", &modulus()), ALGORITHM),
-            (48, mac("p256", point.as_bytes()), ALGORITHM),
+            (48, mac("p256", &point), ALGORITHM),
             (49, of_key("PS256", Algorithm::Rs256), key_algorithm(Algorithm::Rs256)),
             (50, of_key("PS512", Algorithm::Ps256), key_algorithm(Algorithm::Ps256)),
             (51, said(&on_p384), key_algorithm(Algorithm::Es256)),
