@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,10 +34,10 @@ const QUESTION: usize = 64;
 const ANSWER: usize = 1500;
 
 fn main() {
-    let folder = file::temporary_directory(&std::env::temp_dir(), &SystemRandomness::new()).unwrap();
+    let folder = Folder(file::temporary_directory(&std::env::temp_dir(), &SystemRandomness::new()).unwrap());
     let (driver, executors) = new_job_keys(&SystemRandomness::new()).unwrap();
-    file::create_new(&folder.join("driver.pem"), driver.as_slice()).unwrap();
-    file::create_new(&folder.join("executors.pem"), executors.as_slice()).unwrap();
+    file::create_new(&folder.0.join("driver.pem"), driver.as_slice()).unwrap();
+    file::create_new(&folder.0.join("executors.pem"), executors.as_slice()).unwrap();
     let clock = Arc::new(SystemClock::new());
     let store = Arc::new(CredentialStore::new());
     let at = clock.moment();
@@ -47,14 +48,14 @@ fn main() {
     store.publish(Epoch([1; 16]), UserCredentials::new().with(Scheme::s3a(), Arc::new(credential)));
     let settings = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
-        key_file: folder.join("driver.pem"),
+        key_file: folder.0.join("driver.pem"),
         poll_interval: Duration::from_secs(60),
     };
     let random = Arc::new(SystemRandomness::new());
     let server = DriverServer::start(settings, store, clock.clone(), random, Arc::new(NoAudit)).unwrap();
     let client = ClientSettings {
         driver: DriverAddress::new("127.0.0.1", server.local_addr().port()).unwrap(),
-        key_file: folder.join("executors.pem"),
+        key_file: folder.0.join("executors.pem"),
         name: ExecutorName::new("bench").unwrap(),
         accepted: AcceptedProperties::none()
             .with(Scheme::s3a(), s3a::PROPERTIES.map(|name| PropertyName::new(name).unwrap())),
@@ -85,8 +86,15 @@ fn main() {
     println!("plain TCP exchanges a second (32 threads, same run): {exchanges:.0}");
     println!("ratio deliveries / plain exchanges: {:.3}", deliveries / exchanges);
     println!("peak resident memory of both ends: {}", peak());
-    drop(server);
-    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Holds private keys, so it goes also when an exchange fails.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Runs clients for one round; each calls its closure again and again, and every call must succeed. The times taken.
