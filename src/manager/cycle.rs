@@ -9,6 +9,7 @@ use super::schedule::{RenewalSettings, backoff_delay, recheck_delay, renewal_del
 use crate::codec::hash::Sha256;
 use crate::credential::{ServiceCredential, UserCredentials};
 use crate::error::{Facts, Retry};
+use crate::identity::MAX_CLOCK_SKEW;
 use crate::name::{Issuer, Principal, Scheme};
 use crate::time::{Fraction, Moment, Timestamp};
 
@@ -26,11 +27,13 @@ pub(super) const LEAST_TOKEN_LIFE: Duration = Duration::from_secs(10);
 /// late enough that a punctual kubelet has rotated.
 pub(super) const LAPSE_LEAD: Duration = Duration::from_secs(30);
 
-/// What is remembered of a token: whom it speaks for and until when. Never the token.
+/// What is remembered of a good token: its digest, whom it speaks for and its times. Never the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
+    pub(super) fingerprint: Sha256,
     pub(super) principal: Principal,
     pub(super) issuer: Issuer,
+    pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
 }
 
@@ -43,6 +46,11 @@ pub(super) enum Seen {
     Another { from: Principal },
     /// Somebody else, which is forbidden by `identityToken.pinPrincipal`.
     Pinned,
+    /// The same principal's, but issued before the one that was there and is still good.
+    Older {
+        /// When the one that was there was issued.
+        than: Timestamp,
+    },
 }
 
 /// The state of renewal.
@@ -121,19 +129,27 @@ impl Cycle {
         !self.due(at).is_empty()
     }
 
+    /// The last good token; `None` until there was one.
+    pub(super) fn last_good(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
     /// A token was read and verified.
-    pub(super) fn token_seen(&mut self, fingerprint: Option<Sha256>, identity: Identity, at: Moment) -> Seen {
-        let before = self
-            .identity
-            .as_ref()
-            .filter(|held| held.principal != identity.principal || held.issuer != identity.issuer);
+    pub(super) fn token_seen(&mut self, identity: Identity, at: Moment) -> Seen {
+        let held = self.identity.as_ref();
+        let before = held.filter(|held| held.principal != identity.principal || held.issuer != identity.issuer);
         let another = before.map(|held| held.principal.clone());
         if another.is_some() && self.pin_principal {
-            self.fingerprint = fingerprint;
             return Seen::Pinned;
         }
-        let changed = self.fingerprint != fingerprint;
-        self.fingerprint = fingerprint;
+        // Rule: while a token is good, an older one of the same principal does not replace it: what was granted or
+        // taken away meanwhile would be undone. Issuers' own clocks may differ as much as theirs and ours.
+        let newer = held.filter(|held| another.is_none() && at.wall < held.expires_at);
+        if let Some(held) = newer.filter(|held| identity.issued_at.plus(MAX_CLOCK_SKEW) < held.issued_at) {
+            return Seen::Older { than: held.issued_at };
+        }
+        let changed = self.fingerprint != Some(identity.fingerprint);
+        self.fingerprint = Some(identity.fingerprint);
         self.identity = Some(identity);
         if changed {
             self.lapse_exchange_made = false;

@@ -1,6 +1,7 @@
 //! The renewal thread on the driver: it looks, exchanges and publishes as `cycle` decides.
 
 mod cycle;
+mod health;
 mod schedule;
 #[cfg(test)]
 mod simulation;
@@ -20,8 +21,10 @@ use crate::store::{CredentialStore, Epoch};
 use crate::sys::random::{Random, RandomError};
 use crate::time::Clock;
 
+pub use health::{TokenHealth, TokenState};
 pub use schedule::RenewalSettings;
 
+use health::SharedTokenHealth;
 use work::{Inbox, Renewal};
 
 /// How long one exchange may take before the manager counts it as failed: three HTTP time limits of 10 s.
@@ -109,18 +112,19 @@ impl UserCredentialManager {
         }
         let mut epoch = [0; 16];
         self.parts.random.fill(&mut epoch).map_err(|RandomError| StartError::NoRandomness)?;
-        let inbox = Arc::new(Inbox::new());
+        let (inbox, health) = (Arc::new(Inbox::new()), SharedTokenHealth::default());
         let mut renewal = Renewal::new(
             self.parts,
             self.settings,
             Epoch(epoch),
             Arc::clone(&inbox),
             work::in_threads(),
+            health.clone(),
             Box::new(started),
         );
         let builder = std::thread::Builder::new().name("renewal".to_owned()).stack_size(STACK);
         let thread = builder.spawn(move || renewal.run()).map_err(|_| StartError::NoThread)?;
-        Ok(RunningManager { inbox, thread: Some(thread) })
+        Ok(RunningManager { inbox, health, thread: Some(thread) })
     }
 }
 
@@ -135,6 +139,7 @@ impl fmt::Debug for UserCredentialManager {
 #[derive(Debug)]
 pub struct RunningManager {
     inbox: Arc<Inbox>,
+    health: SharedTokenHealth,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -142,6 +147,12 @@ impl RunningManager {
     /// Looks at the token and at the clock now, instead of at the next due time.
     pub fn check_now(&self) {
         self.inbox.poke();
+    }
+
+    /// The state of the identity token, and how often it went wrong.
+    #[must_use]
+    pub fn token_health(&self) -> TokenHealth {
+        self.health.get()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::cycle::{Cycle, Identity, LEAST_TOKEN_LIFE, Seen};
+use super::health::{Health, SharedTokenHealth};
 use super::{ManagerParts, ManagerSettings, STACK, StartError};
 use crate::audit::{AuditEvent, Exchanged};
 use crate::codec::hash::Sha256;
@@ -104,8 +105,7 @@ pub(super) struct Renewal {
     inbox: Arc<Inbox>,
     runner: Runner,
     start: Option<Start>,
-    /// The code that was said last, so that a state is said once and not at every look.
-    said: Option<&'static str>,
+    health: Health,
 }
 
 /// What is only needed until the first bundle is there.
@@ -129,13 +129,14 @@ impl Renewal {
         epoch: Epoch,
         inbox: Arc<Inbox>,
         runner: Runner,
+        health: SharedTokenHealth,
         tell: Started,
     ) -> Self {
         let at = parts.clock.moment();
         let schemes = parts.providers.iter().map(|(scheme, _)| scheme.clone());
         let cycle = Cycle::new(schemes, settings.renewal, settings.pin_principal, at);
         let start = Start { tell, since: at.monotonic, timeout: settings.start_timeout, last: None };
-        Self { parts, cycle, epoch, inbox, runner, start: Some(start), said: None }
+        Self { parts, cycle, epoch, inbox, runner, start: Some(start), health: Health::new(health) }
     }
 
     /// Steps and waits until it is stopped or the start has failed.
@@ -177,18 +178,20 @@ impl Renewal {
             Err(error) => return self.no_token(None, error, at),
         };
         if !self.cycle.must_load(fingerprint, at) {
-            return;
+            return self.notice_lapse(fingerprint, at);
         }
         let user = match self.parts.ingestor.load(at) {
             Ok(user) => user,
             Err(error) => return self.no_token(Some(fingerprint), error, at),
         };
         let identity = Identity {
+            fingerprint,
             principal: user.principal().clone(),
             issuer: user.issuer().clone(),
+            issued_at: user.issued_at(),
             expires_at: user.expires_at(),
         };
-        match self.cycle.token_seen(Some(fingerprint), identity, at) {
+        match self.cycle.token_seen(identity, at) {
             Seen::Same => {}
             Seen::Another { from } => self.identity_changed(&from, &user, at.wall),
             Seen::Pinned => {
@@ -196,19 +199,36 @@ impl Renewal {
                 self.cycle.token_failed(Some(fingerprint), facts, at, self.parts.random.fraction());
                 return self.failed(StartError::Pinned);
             }
+            Seen::Older { than } => {
+                let error = IngestError::Older { issued_at: user.issued_at(), than };
+                return self.no_token(Some(fingerprint), error, at);
+            }
         }
         if at.wall.until(user.expires_at()) < LEAST_TOKEN_LIFE {
             let error = IngestError::NearlyExpired { expires_at: user.expires_at(), now: at.wall };
             return self.no_token(Some(fingerprint), error, at);
         }
+        self.health.token_is_good();
         let user = Arc::new(user);
         for scheme in self.cycle.due(at) {
             self.begin(scheme, &user, at);
         }
     }
 
+    /// Says that the token is past its `exp` and still the one in the file, although nothing has to be exchanged yet.
+    fn notice_lapse(&mut self, fingerprint: Sha256, at: Moment) {
+        let good = self.cycle.last_good().filter(|good| good.fingerprint == fingerprint);
+        if let Some(expired_at) = good.map(|good| good.expires_at).filter(|expired_at| at.wall >= *expired_at) {
+            self.failed(StartError::Token(IngestError::NotRotated { expired_at, now: at.wall }));
+        }
+    }
+
     fn no_token(&mut self, fingerprint: Option<Sha256>, error: IngestError, at: Moment) {
         self.cycle.token_failed(fingerprint, error.facts(), at, self.parts.random.fraction());
+        let error = match self.cycle.last_good() {
+            Some(good) => error.after_a_good_token(fingerprint == Some(good.fingerprint)),
+            None => error,
+        };
         self.failed(StartError::Token(error));
     }
 
@@ -265,9 +285,7 @@ impl Renewal {
             now,
         );
         let Some(version) = version else { return };
-        if let Some(before) = self.said.take() {
-            log::info!("recovered from {before}");
-        }
+        self.health.has_credential(scheme);
         log::info!("scheme {scheme}: credential until {expires_at}, version {}", version.number);
     }
 
@@ -288,13 +306,9 @@ impl Renewal {
         log::warn!("the identity token names another principal; its credentials are fetched now");
     }
 
-    /// Says a failure once, and remembers it for the end of a failed start.
+    /// Says a failure, and remembers it for the end of a failed start.
     fn failed(&mut self, error: StartError) {
-        let facts = error.facts();
-        if self.said != Some(facts.code) {
-            log::warn!("[{}] {error}. {}", facts.code, facts.remedy);
-            self.said = Some(facts.code);
-        }
+        self.health.failed(&error);
         // What waiting does not mend ends the start, whatever else fails beside it.
         if let Some(start) = self.start.as_mut().filter(|start| !start.is_hopeless()) {
             start.last = Some(error);
