@@ -104,8 +104,12 @@ fn a_closed_pipe_is_an_error_and_no_panic() {
 }
 
 fn inspect(folder: &Folder, token: &str, more: &[&str]) -> Output {
+    inspect_with(folder, token, &tokens::jwks(), more)
+}
+
+fn inspect_with(folder: &Folder, token: &str, keys: &str, more: &[&str]) -> Output {
     let token = folder.write("token", token.as_bytes());
-    let keys = folder.write("jwks.json", tokens::jwks().as_bytes());
+    let keys = folder.write("jwks.json", keys.as_bytes());
     let (token, keys, now) = (token.to_str().unwrap(), keys.to_str().unwrap(), NOW.to_string());
     let mut arguments = vec!["inspect", token, "--jwks", keys, "--issuer", "https://issuer.example", "--now", &now];
     arguments.extend(more);
@@ -134,6 +138,49 @@ fn inspect_exits_with_0_only_for_a_token_that_would_be_accepted_and_hides_who_it
     for output in [&forged, &refused] {
         assert!(String::from_utf8_lossy(&output.stdout).ends_with("refused\n"));
     }
+}
+
+#[test]
+fn inspect_explains_the_rest_where_there_are_no_keys_and_ends_as_the_driver_would() {
+    let folder = Folder::new();
+    let good = tokens::signed(Algorithm::Rs256, CLAIMS);
+    let output = inspect_with(&folder, &good, "<html></html>", &["--audience", "other"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(77), "{text}");
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
+    assert!(at("pass  kid\n") < at("FAIL  the issuer's keys: [KEYS_MALFORMED]"));
+    assert!(at("FAIL  the issuer's keys: [KEYS_MALFORMED]") < at("FAIL  aud: [TOKEN_AUDIENCE]"));
+    assert!(!text.contains("signature") && text.ends_with("refused\n"), "{text}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error[KEYS_MALFORMED]: "));
+
+    let shapeless = inspect_with(&folder, "a.b", "<html></html>", &["--audience", "sts"]);
+    let text = String::from_utf8_lossy(&shapeless.stdout).into_owned();
+    assert!(text.contains("FAIL  size and shape: [TOKEN_MALFORMED]") && !text.contains("keys: ["), "{text}");
+    assert!(String::from_utf8_lossy(&shapeless.stderr).starts_with("error[TOKEN_MALFORMED]: "));
+}
+
+#[test]
+fn inspect_lists_the_keys_and_a_private_one_among_them_is_said_loudly_133() {
+    let folder = Folder::new();
+    let good = tokens::signed(Algorithm::Rs256, CLAIMS);
+    let (private, encryption) = (r#"{"kty":"RSA","d":"AQAB"}"#, r#"{"kty":"RSA","use":"enc"}"#);
+    let keys = tokens::jwks().replacen('[', &format!("[{private},{encryption},"), 1);
+    let output = inspect_with(&folder, &good, &keys, &["--audience", "sts", "--log-level", "error"]);
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{text}{said}");
+    assert!(text.contains("  p256: usable\n") && text.contains("  number 0: it is a private or symm"), "{text}");
+    assert!(text.contains("  number 1: it is not for verifying signatures\n"), "{text}");
+    assert!(said.contains("[KEY_PRIVATE] key 0 of the set is not used"), "{said}");
+    assert!(!said.contains("key 1"), "a key for encryption is nothing to be said: {said}");
+}
+
+#[test]
+fn inspect_shows_times_as_dates_too() {
+    let folder = Folder::new();
+    let output = inspect(&folder, &tokens::signed(Algorithm::Rs256, CLAIMS), &["--audience", "sts"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // 1,800,000,000 s since 1970 by `date -u -d @1800000000`.
+    assert!(text.contains(" (2027-01-15T0"), "{text}");
 }
 
 #[test]

@@ -60,6 +60,11 @@ impl KeySet {
         &self.unusable
     }
 
+    /// The ids of the keys that can be used, in the set's order.
+    pub fn ids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.keys.iter().map(|key| key.key_id.as_deref())
+    }
+
     /// Whether a token that names `key_id` would find its key here.
     #[must_use]
     pub fn has(&self, key_id: &str) -> bool {
@@ -192,6 +197,41 @@ pub struct UnusableKey {
 impl fmt::Display for UnusableKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key {} of the set is not used: {}", self.index, self.reason)
+    }
+}
+
+impl std::error::Error for UnusableKey {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
+impl Actionable for UnusableKey {
+    fn facts(&self) -> Facts {
+        match self.reason {
+            KeyProblem::Malformed(JwkError::NotPublic) => Facts::new(
+                "KEY_PRIVATE",
+                Fault::Identity,
+                Retry::Backoff,
+                "Have the issuer replace this key at once: whoever reads the set could sign tokens with it.",
+            ),
+            KeyProblem::Malformed(
+                JwkError::NotAnObject | JwkError::Member { .. } | JwkError::UnknownKind | JwkError::NotForSignatures,
+            )
+            | KeyProblem::DuplicateId
+            | KeyProblem::UnknownAlgorithm
+            | KeyProblem::AlgorithmOfOtherType
+            | KeyProblem::RsaSize { .. }
+            | KeyProblem::RsaExponent
+            | KeyProblem::RsaModulus
+            | KeyProblem::Roca
+            | KeyProblem::SmallOrder => Facts::new(
+                "KEY_UNUSABLE",
+                Fault::Identity,
+                Retry::Backoff,
+                "Do nothing unless tokens are refused for it: the set's other keys are used.",
+            ),
+        }
     }
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::codec::hash::Sha256;
 use crate::codec::json::{JsonError, JsonLimits, JsonObject};
-use crate::codec::jwks::MAX_KEY_SET;
+use crate::codec::jwks::{JwkError, MAX_KEY_SET};
 use crate::codec::jwt::MAX_TOKEN;
 use crate::codec::url::{ServiceUrl, UrlError};
 use crate::error::{Actionable, Facts, Fault, Retry};
-use crate::identity::{KeySet, KeySetError};
+use crate::identity::{KeyProblem, KeySet, KeySetError};
 use crate::ingest::file::length_without_line_end;
 use crate::name::Issuer;
 use crate::secret::{Secret, WipedBuffer};
@@ -119,14 +119,21 @@ impl KeySource {
                 if self.current.as_ref().is_none_or(|kept| kept.content != hash) {
                     // Not kept when the new content is bad: the file is the owner's word on which keys count.
                     self.current = None;
-                    self.current = Some(Kept { keys: parsed(content.as_slice())?, fetched: now, content: hash });
+                    let keys = KeySet::from_jwks(content.as_slice()).map_err(KeySourceError::KeySet)?;
+                    say_unusable(&keys);
+                    self.current = Some(Kept { keys, fetched: now, content: hash });
                 }
             }
             Origin::Http(remote) => {
                 if remote.is_due(self.current.as_ref(), key_id, now) {
                     remote.attempted = Some(now);
                     match remote.fetch() {
-                        Ok((keys, content)) => self.current = Some(Kept { keys, fetched: now, content }),
+                        Ok((keys, content)) => {
+                            if self.current.as_ref().is_none_or(|kept| kept.content != content) {
+                                say_unusable(&keys);
+                            }
+                            self.current = Some(Kept { keys, fetched: now, content });
+                        }
                         Err(error) if self.current.is_some() => {
                             log::warn!("the issuer's keys cannot be fetched anew: {}: {error}", error.facts().code);
                         }
@@ -183,7 +190,8 @@ impl Remote {
             }
         };
         let body = self.get(&url, bearer.as_ref(), MAX_KEY_SET)?;
-        Ok((parsed(body.as_slice())?, Sha256::of(body.as_slice())))
+        let keys = KeySet::from_jwks(body.as_slice()).map_err(KeySourceError::KeySet)?;
+        Ok((keys, Sha256::of(body.as_slice())))
     }
 
     fn get(&self, url: &ServiceUrl, bearer: Option<&Secret>, most: usize) -> Result<WipedBuffer, KeySourceError> {
@@ -207,12 +215,17 @@ fn key_set_url(document: &[u8], issuer: &Issuer, base: &ServiceUrl) -> Result<Se
     if (url.host(), url.port()) == (base.host(), base.port()) { Ok(url) } else { Err(KeySourceError::OtherHost) }
 }
 
-fn parsed(document: &[u8]) -> Result<KeySet, KeySourceError> {
-    let keys = KeySet::from_jwks(document).map_err(KeySourceError::KeySet)?;
+/// Loudly where whoever reads the set could sign tokens, and quietly where a key only has another purpose.
+fn say_unusable(keys: &KeySet) {
     for key in keys.unusable() {
-        log::warn!("{key}");
+        let facts = key.facts();
+        let level = match key.reason {
+            KeyProblem::Malformed(JwkError::NotPublic) => log::Level::Error,
+            KeyProblem::Malformed(JwkError::NotForSignatures) => log::Level::Debug,
+            _ => log::Level::Warn,
+        };
+        log::log!(level, "[{}] {key}. {}", facts.code, facts.remedy);
     }
-    Ok(keys)
 }
 
 fn bearer_token(path: &Path) -> Result<Secret, KeySourceError> {
