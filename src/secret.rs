@@ -65,19 +65,23 @@ impl fmt::Debug for Secret {
 /// A byte buffer whose size is fixed when it is made and whose content is wiped when it is dropped.
 ///
 /// It never grows: a growing `Vec` would leave unwiped copies behind.
-pub struct WipedBuffer(Zeroizing<Vec<u8>>);
+pub struct WipedBuffer {
+    // A boxed slice is wiped once; a `Vec` would be twice, its content and then its capacity.
+    bytes: Zeroizing<Box<[u8]>>,
+    length: usize,
+}
 
 impl WipedBuffer {
     /// An empty buffer that can hold `capacity` bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+        Self { length: 0, ..Self::zeroed(capacity) }
     }
 
     /// A buffer that is full of `length` zero bytes, for a reader to write into.
     #[must_use]
     pub fn zeroed(length: usize) -> Self {
-        Self(Zeroizing::new(vec![0; length]))
+        Self { bytes: Zeroizing::new(vec![0; length].into_boxed_slice()), length }
     }
 
     /// Appends `bytes`.
@@ -85,31 +89,30 @@ impl WipedBuffer {
     /// # Errors
     /// [`BufferFull`] if they do not fit; the buffer is then as it was.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), BufferFull> {
-        if bytes.len() > self.0.capacity().saturating_sub(self.0.len()) {
-            return Err(BufferFull);
-        }
-        self.0.extend_from_slice(bytes);
+        let end = self.length.checked_add(bytes.len()).ok_or(BufferFull)?;
+        self.bytes.get_mut(self.length..end).ok_or(BufferFull)?.copy_from_slice(bytes);
+        self.length = end;
         Ok(())
     }
 
     /// Shortens the content to its first `length` bytes and wipes the rest.
     pub fn truncate(&mut self, length: usize) {
-        if let Some(rest) = self.0.get_mut(length..) {
+        if let Some(rest) = self.bytes.get_mut(length..self.length) {
             rest.zeroize();
+            self.length = length;
         }
-        self.0.truncate(length);
     }
 
     /// What has been written so far.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.0.as_slice()
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     /// What has been written so far, for overwriting in place.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.0.as_mut_slice()
+        self.bytes.get_mut(..self.length).unwrap_or_default()
     }
 
     /// The content as a [`Secret`], if it is UTF-8.
@@ -123,7 +126,7 @@ impl WipedBuffer {
 
 impl fmt::Debug for WipedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WipedBuffer({} bytes, hidden)", self.0.len())
+        write!(f, "WipedBuffer({} bytes, hidden)", self.length)
     }
 }
 
@@ -174,11 +177,12 @@ mod tests {
     #[test]
     fn a_buffer_takes_its_capacity_and_not_a_byte_more() {
         let mut buffer = WipedBuffer::with_capacity(4);
-        let capacity = buffer.0.capacity();
-        assert_eq!(buffer.push(&vec![b'x'; capacity]), Ok(()));
-        assert_eq!(buffer.push(b"y"), Err(BufferFull));
-        assert_eq!(buffer.as_slice().len(), capacity);
-        assert_eq!(buffer.0.capacity(), capacity, "it must not have grown");
+        assert_eq!(buffer.push(b"xyz"), Ok(()));
+        assert_eq!(buffer.push(b"12"), Err(BufferFull));
+        assert_eq!(buffer.as_slice(), b"xyz", "as it was");
+        assert_eq!(buffer.push(b"1"), Ok(()));
+        assert_eq!(buffer.push(b"2"), Err(BufferFull));
+        assert_eq!(buffer.as_mut_slice(), b"xyz1");
     }
 
     #[test]
@@ -188,6 +192,9 @@ mod tests {
         buffer.truncate(6);
         assert_eq!(buffer.as_slice(), b"secret");
         assert_eq!(buffer.to_secret().unwrap().expose(), "secret");
+        assert_eq!(buffer.bytes.as_ref(), b"secret\0\0", "the rest is wiped");
+        buffer.truncate(9);
+        assert_eq!(buffer.as_slice(), b"secret", "it never grows");
     }
 
     #[test]

@@ -15,22 +15,24 @@ use crate::secret::{Secret, WipedBuffer};
 /// # Errors
 /// [`Base64Error`] names the rule and never repeats the text.
 pub fn decode(text: &str, most: usize) -> Result<WipedBuffer, Base64Error> {
-    let is_of_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     // Four characters hold three bytes: checked before any memory is taken.
     if text.len().saturating_mul(3) / 4 > most {
         return Err(Base64Error::TooLong { most });
     }
-    if let Some(position) = text.bytes().position(|byte| !is_of_alphabet(byte)) {
-        return Err(Base64Error::Character { position });
-    }
-    if text.len() % 4 == 1 {
-        return Err(Base64Error::Length { length: text.len() });
-    }
-    let mut out = WipedBuffer::zeroed(text.len());
-    // All other ways to fail have been ruled out above.
-    let length = URL_SAFE_NO_PAD.decode_slice(text, out.as_mut_slice()).map_err(|_| Base64Error::TrailingBits)?;
+    let mut out = WipedBuffer::zeroed(base64::decoded_len_estimate(text.len()));
+    let length = URL_SAFE_NO_PAD.decode_slice(text, out.as_mut_slice()).map_err(|_| reason(text))?;
     out.truncate(length);
     Ok(out)
+}
+
+/// Why `text` cannot be decoded: a character before a length, a length before the last bits.
+fn reason(text: &str) -> Base64Error {
+    let is_of_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match text.bytes().position(|byte| !is_of_alphabet(byte)) {
+        Some(position) => Base64Error::Character { position },
+        None if text.len() % 4 == 1 => Base64Error::Length { length: text.len() },
+        None => Base64Error::TrailingBits,
+    }
 }
 
 /// The text of `bytes`. Never for secrets: its memory is not wiped.

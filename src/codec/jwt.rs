@@ -18,16 +18,16 @@ const CLAIMS_LIMITS: JsonLimits = JsonLimits { bytes: 16 * 1024, depth: 16, valu
 /// Longest signature in bytes: RSA with 8,192 bits.
 const MAX_SIGNATURE: usize = 1024;
 
-/// A token's parts. The claims are not even decoded before somebody asks for them.
+/// A token's parts. The claims are not read before somebody asks for them.
 pub struct CompactJws<'a> {
     header: JsonObject,
     signed: &'a str,
-    payload: &'a str,
+    payload: WipedBuffer,
     signature: WipedBuffer,
 }
 
 impl<'a> CompactJws<'a> {
-    /// Takes a token apart: size, then characters, then segments, then the header, then the signature's encoding.
+    /// Takes a token apart: size, then characters, then segments, then each segment's encoding, and reads the header.
     ///
     /// # Errors
     /// [`JwtError`] names the rule and never repeats anything of the token.
@@ -36,14 +36,21 @@ impl<'a> CompactJws<'a> {
             return Err(JwtError::TooLong { length: token.len() });
         }
         // Rule: base64url characters and dots only (RFC 7515, sections 2 and 7.1): no padding, space or line end.
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if let Some(position) = token.bytes().position(|byte| !allowed(byte)) {
-            return Err(JwtError::Character { position });
-        }
+        // Each segment's decoder refuses all others; whatever else is wrong, the first bad one is what is named.
+        Self::taken_apart(token).map_err(|error| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            match token.bytes().position(|byte| !allowed(byte)) {
+                Some(position) => JwtError::Character { position },
+                None => error,
+            }
+        })
+    }
+
+    fn taken_apart(token: &'a str) -> Result<Self, JwtError> {
         // Rule: exactly three segments (RFC 7515, section 7.1). Five would be encrypted (RFC 7516), which we never take.
-        let count = token.bytes().filter(|byte| *byte == b'.').count().saturating_add(1);
-        let (signed, signature) = token.rsplit_once('.').filter(|_| count == 3).ok_or(JwtError::Segments { count })?;
-        let (header, payload) = signed.split_once('.').ok_or(JwtError::Segments { count })?;
+        let segments = || JwtError::Segments { count: token.split('.').count() };
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(segments)?;
+        let (header, payload) = signed.split_once('.').filter(|(_, rest)| !rest.contains('.')).ok_or_else(segments)?;
         for (segment, text) in [(Segment::Header, header), (Segment::Payload, payload), (Segment::Signature, signature)]
         {
             // Rule: no segment is empty. An empty signature is `alg: none` (RFC 7518, section 3.6), an empty payload
@@ -52,8 +59,10 @@ impl<'a> CompactJws<'a> {
                 return Err(JwtError::EmptySegment { segment });
             }
         }
-        let header = object(Segment::Header, header, &HEADER_LIMITS)?;
+        let header = decoded(Segment::Header, header, HEADER_LIMITS.bytes)?;
+        let payload = decoded(Segment::Payload, payload, CLAIMS_LIMITS.bytes)?;
         let signature = decoded(Segment::Signature, signature, MAX_SIGNATURE)?;
+        let header = object(Segment::Header, &header, &HEADER_LIMITS)?;
         Ok(Self { header, signed, payload, signature })
     }
 
@@ -75,12 +84,12 @@ impl<'a> CompactJws<'a> {
         self.signature.as_slice()
     }
 
-    /// Decodes the claims. They are worth something only once the signature has been checked.
+    /// Reads the claims. They are worth something only once the signature has been checked.
     ///
     /// # Errors
     /// [`JwtError`] if they are no JSON object within the limits.
     pub fn claims(&self) -> Result<JsonObject, JwtError> {
-        object(Segment::Payload, self.payload, &CLAIMS_LIMITS)
+        object(Segment::Payload, &self.payload, &CLAIMS_LIMITS)
     }
 }
 
@@ -94,8 +103,7 @@ fn decoded(segment: Segment, text: &str, most: usize) -> Result<WipedBuffer, Jwt
     base64url::decode(text, most).map_err(|source| JwtError::Encoding { segment, source })
 }
 
-fn object(segment: Segment, text: &str, limits: &JsonLimits) -> Result<JsonObject, JwtError> {
-    let bytes = decoded(segment, text, limits.bytes)?;
+fn object(segment: Segment, bytes: &WipedBuffer, limits: &JsonLimits) -> Result<JsonObject, JwtError> {
     JsonObject::parse(bytes.as_slice(), limits).map_err(|source| JwtError::Json { segment, source })
 }
 

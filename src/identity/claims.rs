@@ -25,25 +25,25 @@ pub(super) fn issuer(claims: &JsonObject, expected: &Issuer) -> Result<(), Claim
 pub(super) fn audience(claims: &JsonObject, expected: &[Audience]) -> Result<(), ClaimError> {
     let wrong = || ClaimError::Type { claim: "aud".to_owned(), expected: "a text or a list of texts" };
     let found = match claims.get("aud").ok_or_else(|| missing("aud"))? {
-        Json::Text(one) => vec![one.as_str()],
+        one @ Json::Text(_) => std::slice::from_ref(one),
         Json::List(entries) if entries.len() > MAX_AUDIENCES => {
             return Err(ClaimError::TooManyAudiences { count: entries.len(), most: MAX_AUDIENCES });
         }
-        Json::List(entries) if !entries.is_empty() => {
-            let texts =
-                entries.iter().map(|entry| if let Json::Text(text) = entry { Some(text.as_str()) } else { None });
-            texts.collect::<Option<Vec<_>>>().ok_or_else(wrong)?
-        }
+        Json::List(entries) if !entries.is_empty() => entries,
         _ => return Err(wrong()),
     };
-    let meant = expected.iter().any(|audience| found.contains(&audience.as_str()));
-    if meant { Ok(()) } else { Err(ClaimError::Audience) }
+    let mut is_meant = false;
+    for entry in found {
+        let Json::Text(text) = entry else { return Err(wrong()) };
+        is_meant |= expected.iter().any(|audience| audience.as_str() == text);
+    }
+    if is_meant { Ok(()) } else { Err(ClaimError::Audience) }
 }
 
 /// Rule: `exp` is there, and now is before it (RFC 7519, section 4.1.4), give or take `skew`.
-pub(super) fn expiry(claims: &JsonObject, now: Timestamp, skew: Duration) -> Result<(), ClaimError> {
+pub(super) fn expiry(claims: &JsonObject, now: Timestamp, skew: Duration) -> Result<Timestamp, ClaimError> {
     let expired_at = expires_at(claims)?;
-    if now < expired_at.plus(skew) { Ok(()) } else { Err(ClaimError::Expired { expired_at, now }) }
+    if now < expired_at.plus(skew) { Ok(expired_at) } else { Err(ClaimError::Expired { expired_at, now }) }
 }
 
 /// Rule: now is not before `nbf`, where there is one (RFC 7519, section 4.1.5), give or take `skew`.
@@ -55,9 +55,9 @@ pub(super) fn not_before(claims: &JsonObject, now: Timestamp, skew: Duration) ->
 }
 
 /// Rule: `iat` is there (OIDC Core 1.0, section 2) and has passed, give or take `skew`.
-pub(super) fn issuance(claims: &JsonObject, now: Timestamp, skew: Duration) -> Result<(), ClaimError> {
+pub(super) fn issuance(claims: &JsonObject, now: Timestamp, skew: Duration) -> Result<Timestamp, ClaimError> {
     let issued_at = issued_at(claims)?;
-    if issued_at > now.plus(skew) { Err(ClaimError::IssuedInFuture { issued_at, now }) } else { Ok(()) }
+    if issued_at > now.plus(skew) { Err(ClaimError::IssuedInFuture { issued_at, now }) } else { Ok(issued_at) }
 }
 
 /// Rule: from `iat` to `exp` is no longer than allowed. A token that lives a year is a password.
@@ -108,12 +108,12 @@ pub(super) fn access_token(claims: &JsonObject) -> Result<(), ClaimError> {
 }
 
 /// `exp`.
-pub(super) fn expires_at(claims: &JsonObject) -> Result<Timestamp, ClaimError> {
+fn expires_at(claims: &JsonObject) -> Result<Timestamp, ClaimError> {
     time(claims, "exp")?.ok_or_else(|| missing("exp"))
 }
 
 /// `iat`.
-pub(super) fn issued_at(claims: &JsonObject) -> Result<Timestamp, ClaimError> {
+fn issued_at(claims: &JsonObject) -> Result<Timestamp, ClaimError> {
     time(claims, "iat")?.ok_or_else(|| missing("iat"))
 }
 

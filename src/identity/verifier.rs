@@ -128,11 +128,13 @@ impl TokenVerifier {
         let mut notes = Notes::stopping();
         let jws = notes.need("size and shape", compact(&token))?;
         let authenticity = self.check_authenticity(&jws, keys, &mut notes)?;
-        let claims = self.check_claims(&jws, now, &mut notes)?;
+        let (_, believed) = self.check_claims(&jws, now, &mut notes)?;
         drop(jws);
-        // `check_authenticity` has stopped us already if there is none: this is the mark, not the check.
-        let authenticity = authenticity.ok_or(VerifyError::Signature)?;
-        self.user(token, &claims, authenticity)
+        // Each has stopped us already if there is none: these are the marks, not the checks.
+        let (_, believed) = authenticity.zip(believed).ok_or(VerifyError::Signature)?;
+        let Believed { principal, subject, issued_at, expires_at } = believed;
+        let (issuer, signature_checked) = (self.issuer.clone(), self.signature_checked);
+        Ok(UserContext { principal, subject, issuer, token, issued_at, expires_at, signature_checked })
     }
 
     /// The `kid` that a token names, if it is well-formed: unverified, so good for nothing but to decide whether
@@ -155,7 +157,7 @@ impl TokenVerifier {
             members = explain::members(jws.unverified_header());
             // A refusal that ends a part early is in the notes already.
             let _ = self.check_authenticity(&jws, keys, &mut notes);
-            if let Ok(found) = self.check_claims(&jws, now, &mut notes) {
+            if let Ok((found, _)) = self.check_claims(&jws, now, &mut notes) {
                 claims = explain::members(&found);
             }
         }
@@ -170,15 +172,14 @@ impl TokenVerifier {
         notes: &mut Notes,
     ) -> Result<Option<Authenticity>, VerifyError> {
         let head = jws.unverified_header();
-        let algorithm = header::algorithm(head, &self.algorithms);
-        notes.check("alg is allowed", algorithm.clone().map(|_| ()))?;
+        let algorithm = notes.check("alg is allowed", header::algorithm(head, &self.algorithms))?;
         notes.check("no forbidden header member", header::forbidden(head))?;
         notes.check("typ", header::token_type(head, self.token_type))?;
         let key_id = notes.need("kid", header::key_id(head))?;
         if !self.signature_checked {
-            return Ok(algorithm.ok().map(|_| Authenticity::DangerouslySkipped));
+            return Ok(algorithm.map(|_| Authenticity::DangerouslySkipped));
         }
-        let Ok(algorithm) = algorithm else { return Ok(None) };
+        let Some(algorithm) = algorithm else { return Ok(None) };
         let found = keys.find(algorithm, key_id).map_err(|error| match error {
             FindError::Unknown => VerifyError::KeyUnknown,
             FindError::Ambiguous { keys } => VerifyError::KeyAmbiguous { keys },
@@ -191,37 +192,41 @@ impl TokenVerifier {
         Ok(Some(Authenticity::Checked(valid)))
     }
 
-    fn check_claims(&self, jws: &CompactJws<'_>, now: Timestamp, notes: &mut Notes) -> Result<JsonObject, VerifyError> {
+    /// The claims, and what is believed of them: `None` only where the notes go on after a refusal.
+    fn check_claims(
+        &self,
+        jws: &CompactJws<'_>,
+        now: Timestamp,
+        notes: &mut Notes,
+    ) -> Result<(JsonObject, Option<Believed>), VerifyError> {
         let found = notes.need("claims are one JSON object", jws.claims().map_err(VerifyError::from))?;
         let skew = self.clock_skew;
-        let mut check = |rule, outcome: Result<(), _>| notes.check(rule, outcome.map_err(VerifyError::Claim));
-        check("iss", claims::issuer(&found, &self.issuer))?;
-        check("aud", claims::audience(&found, &self.audiences))?;
-        check("exp", claims::expiry(&found, now, skew))?;
-        check("nbf", claims::not_before(&found, now, skew))?;
-        check("iat", claims::issuance(&found, now, skew))?;
-        check("lifetime", claims::lifetime(&found, self.max_lifetime))?;
-        check("sub", claims::subject(&found).map(|_| ()))?;
-        check("principal", claims::principal(&found, &self.principal_claim).map(|_| ()))?;
-        check("azp", claims::authorized_party(&found, self.authorized_party.as_deref()))?;
-        check("required claims", claims::required(&found, &self.required_claims))?;
+        notes.check("iss", claims::issuer(&found, &self.issuer))?;
+        notes.check("aud", claims::audience(&found, &self.audiences))?;
+        let expires_at = notes.check("exp", claims::expiry(&found, now, skew))?;
+        notes.check("nbf", claims::not_before(&found, now, skew))?;
+        let issued_at = notes.check("iat", claims::issuance(&found, now, skew))?;
+        notes.check("lifetime", claims::lifetime(&found, self.max_lifetime))?;
+        let subject = notes.check("sub", claims::subject(&found))?;
+        let principal = notes.check("principal", claims::principal(&found, &self.principal_claim))?;
+        notes.check("azp", claims::authorized_party(&found, self.authorized_party.as_deref()))?;
+        notes.check("required claims", claims::required(&found, &self.required_claims))?;
         if self.token_type == TokenType::AccessToken {
-            check("client_id and jti", claims::access_token(&found))?;
+            notes.check("client_id and jti", claims::access_token(&found))?;
         }
-        Ok(found)
+        let believed = principal.zip(subject).zip(issued_at.zip(expires_at)).map(
+            |((principal, subject), (issued_at, expires_at))| Believed { principal, subject, issued_at, expires_at },
+        );
+        Ok((found, believed))
     }
+}
 
-    fn user(&self, token: Secret, found: &JsonObject, _: Authenticity) -> Result<UserContext, VerifyError> {
-        Ok(UserContext {
-            principal: claims::principal(found, &self.principal_claim)?,
-            subject: claims::subject(found)?,
-            issuer: self.issuer.clone(),
-            token,
-            issued_at: claims::issued_at(found)?,
-            expires_at: claims::expires_at(found)?,
-            signature_checked: self.signature_checked,
-        })
-    }
+/// What a user is made of.
+struct Believed {
+    principal: Principal,
+    subject: Subject,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
 }
 
 fn compact(token: &Secret) -> Result<CompactJws<'_>, VerifyError> {
@@ -263,15 +268,29 @@ impl Notes {
         Self { goes_on: true, rules: Vec::new() }
     }
 
-    /// Notes a rule on which nothing else depends.
-    fn check(&mut self, rule: &'static str, outcome: Result<(), VerifyError>) -> Result<(), VerifyError> {
-        self.rules.push(RuleOutcome { rule, outcome: outcome.clone() });
-        if self.goes_on { Ok(()) } else { outcome }
+    /// Notes a rule on which no other depends; `None` where it is broken and the notes go on.
+    fn check<T, E: Into<VerifyError>>(
+        &mut self,
+        rule: &'static str,
+        outcome: Result<T, E>,
+    ) -> Result<Option<T>, VerifyError> {
+        let outcome = outcome.map_err(E::into);
+        if !self.goes_on {
+            return outcome.map(Some);
+        }
+        let (kept, outcome) = match outcome {
+            Ok(kept) => (Some(kept), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.rules.push(RuleOutcome { rule, outcome });
+        Ok(kept)
     }
 
     /// Notes a rule whose result the next ones need.
     fn need<T>(&mut self, rule: &'static str, outcome: Result<T, VerifyError>) -> Result<T, VerifyError> {
-        self.rules.push(RuleOutcome { rule, outcome: outcome.as_ref().map(|_| ()).map_err(Clone::clone) });
+        if self.goes_on {
+            self.rules.push(RuleOutcome { rule, outcome: outcome.as_ref().map(|_| ()).map_err(Clone::clone) });
+        }
         outcome
     }
 }
