@@ -83,7 +83,7 @@ fn j05_a_key_for_one_rsa_algorithm_verifies_no_other() {
 
 #[test]
 fn j06_a_key_in_the_header_is_never_used() {
-    let own = format!("{{{},\"kid\":\"rsa\"}}", other_jwk());
+    let own = format!("{{{},\"kid\":\"rsa\"}}", tokens::foreign_jwk());
     for (member, value) in [("jwk", own.as_str()), ("x5c", "[\"MIIB\"]"), ("jwk", "null"), ("x5c", "[]")] {
         let header = format!("{{\"alg\":\"RS256\",\"kid\":\"rsa\",\"{member}\":{value}}}");
         assert_eq!(said(&signed_with_other_key(&header, &claims(&[]))), forbidden(member));

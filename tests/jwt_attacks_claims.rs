@@ -189,7 +189,7 @@ fn j38_no_refusal_repeats_a_value_of_the_token() {
 
 #[test]
 fn j39_of_a_key_set_only_public_signature_keys_are_used_and_a_bad_one_spoils_no_other() {
-    let bad = |extra: &str| problem(&format!("{},{extra}", other_jwk()));
+    let bad = |extra: &str| problem(&format!("{},{extra}", tokens::foreign_jwk()));
     let malformed = |error| Some(KeyProblem::Malformed(error));
     for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         assert_eq!(bad(&format!("\"{name}\":\"AQAB\"")), malformed(JwkError::NotPublic), "{name}");

@@ -144,7 +144,7 @@ fn bad_inputs_35_to_54_are_refused_for_their_algorithm() {
 
 #[test]
 fn bad_inputs_55_to_79_are_refused_for_a_member_of_the_header() {
-    let own = format!("{{{}}}", other_jwk());
+    let own = format!("{{{}}}", tokens::foreign_jwk());
     let bringing = |member: &str, value: &str| {
         let header = format!("{{\"alg\":\"RS256\",\"kid\":\"rsa\",\"{member}\":{value}}}");
         said(&signed_with_other_key(&header, &claims(&[])))
@@ -295,7 +295,7 @@ fn signature_above_the_modulus() -> Verdict {
 
 /// A token that names the key `rsa`, signed with another key that the issuer has too.
 fn said_of_another_key_of_the_set() -> Verdict {
-    let both = keys_with("{\"keys\": [", &format!("{{\"keys\": [{{\"kid\":\"other\",{}}},", other_jwk()));
+    let both = keys_with("{\"keys\": [", &format!("{{\"keys\": [{{\"kid\":\"other\",{}}},", tokens::foreign_jwk()));
     let of = |header: &str| said_with(&verifier(), &both, &signed_with_other_key(header, &claims(&[])), NOW);
     assert_eq!(of(r#"{"alg":"RS256","kid":"other"}"#), Ok(()));
     of(RS256)

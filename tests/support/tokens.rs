@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use ring::rand::SystemRandom;
+use ring::rsa::PublicKeyComponents;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
@@ -47,7 +48,19 @@ pub fn signed_with_header(algorithm: Algorithm, header: &str, claims: &str) -> S
 /// A token whose RS256 signature is good, but of a key that the issuer does not have.
 pub fn signed_with_other_key(header: &str, claims: &str) -> String {
     let input = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
-    format!("{input}.{}", encode(&rsa(OTHER_RSA, &RSA_PKCS1_SHA256, input.as_bytes())))
+    format!("{input}.{}", encode(&foreign_signature(input.as_bytes())))
+}
+
+/// The RS256 signature of `input` by a key that the issuer does not have.
+pub fn foreign_signature(input: &[u8]) -> Vec<u8> {
+    rsa(OTHER_RSA, &RSA_PKCS1_SHA256, input)
+}
+
+/// The public key that belongs to [`foreign_signature`], as the members of a JWK.
+pub fn foreign_jwk() -> String {
+    let pair = RsaKeyPair::from_pkcs8(OTHER_RSA).expect("the test key is readable");
+    let key = PublicKeyComponents::<Vec<u8>>::from(pair.public());
+    format!("\"kty\":\"RSA\",\"n\":\"{}\",\"e\":\"{}\"", encode(&key.n), encode(&key.e))
 }
 
 /// The raw signature of `input`.

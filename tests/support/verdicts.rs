@@ -7,8 +7,6 @@ pub mod tokens;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use ring::rsa::PublicKeyComponents;
-use ring::signature::RsaKeyPair;
 use safe_conduct::Secret;
 use safe_conduct::codec::base64url::{Base64Error, decode, encode};
 use safe_conduct::codec::json::JsonError;
@@ -164,13 +162,6 @@ pub fn modulus() -> Vec<u8> {
     let set = tokens::jwks();
     let text = set.split("\"n\": \"").nth(1).unwrap().split('"').next().unwrap();
     decode(text, 256).unwrap().as_slice().to_vec()
-}
-
-/// The public key that belongs to [`tokens::signed_with_other_key`], as the members of a JWK.
-pub fn other_jwk() -> String {
-    let pair = RsaKeyPair::from_pkcs8(include_bytes!("../keys/other-rsa.pk8")).unwrap();
-    let key = PublicKeyComponents::<Vec<u8>>::from(pair.public());
-    format!("\"kty\":\"RSA\",\"n\":\"{}\",\"e\":\"{}\"", encode(&key.n), encode(&key.e))
 }
 
 /// The set of the issuer with a text in it replaced.
