@@ -162,7 +162,6 @@ class _Authority:
 
 
 def _write_key(file, key):
-    # The older form for EC: kube-apiserver reads no other for signing keys.
     file.touch(0o600)
-    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
+    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                        serialization.NoEncryption()))

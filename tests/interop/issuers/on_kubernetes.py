@@ -3,7 +3,7 @@ kubelet's volume, and signing keys that change under a driver."""
 
 import tokens
 from checks import equal, holds, until
-from inspection import CONFIGURATION, IDENTITY_REFUSED, UNREACHABLE, Inspector
+from inspection import CONFIGURATION, IDENTITY_REFUSED, UNREACHABLE
 from job import AUDIENCE, Job, ask_endpoint
 from on_keycloak import STS_LIFE, nothing_leaked
 from sts import Sts
@@ -19,9 +19,9 @@ POINTERS = {
 REQUIRED = {f"identityToken_requiredClaim_{name}": pointer for name, pointer in POINTERS.items()}
 
 
-def _cluster(bench):
-    """Namespace, accounts, a node and a pod on it, which no kubelet ever starts: enough for tokens of real shape."""
-    cluster = bench.cluster
+def populate(cluster):
+    """Starts the API server and makes a namespace, accounts, a node and a pod on it, which no kubelet ever starts:
+    enough for tokens of real shape."""
     cluster.new_signing_key("first", "rsa")
     cluster.start("first", "first")
     cluster.create("/api/v1/namespaces", metadata={"name": NAMESPACE})
@@ -38,13 +38,7 @@ def _bound(cluster):
 
 
 def tokens_of_a_cluster(checks, bench):
-    cluster = bench.cluster
-    with checks.that("kube-apiserver starts, with an account, a node and a pod"):
-        _cluster(bench)
-    # Whoever fetches the keys shows a token of its own, for the API itself.
-    bench.bearer = TokenVolume(bench.root / "volume-bearer", cluster.token(NAMESPACE, "reader"))
-    inspector = bench.on_cluster = Inspector(bench.root / "inspect-cluster", cluster.issuer, AUDIENCE,
-                                             jwks_caFile=cluster.ca, jwks_bearerTokenFile=bench.bearer.file)
+    cluster, inspector = bench.cluster, bench.on_cluster
     token = _bound(cluster)
     with checks.that("discovery and keys through the cluster's CA and a bearer token file: a pod's token is accepted"):
         volume = TokenVolume(bench.root / "volume-inspect", token)
@@ -132,14 +126,13 @@ def signing_keys_change_under_a_driver(checks, bench):
         equal(len(moments), 2, "fetches of the keys, by the API server's own audit")
         holds(moments[1] - moments[0] >= 29, f"{moments[1] - moments[0]:.1f} s between the fetches")
     with checks.that("both keys are good while both are published; the old token is refused once its key is gone"):
-        inspector = bench.on_cluster
-        inspector.accepts(minted[0])
-        inspector.accepts(minted[-1])
+        bench.on_cluster.accepts(minted[0])
+        bench.on_cluster.accepts(minted[-1])
         bench.bearer.rotate(cluster.token(NAMESPACE, "reader"))
         cluster.stop()
         cluster.start("second", "second")
-        inspector.accepts(minted[-1])
-        inspector.refuses(minted[0], "KEY_UNKNOWN")
+        bench.on_cluster.accepts(minted[-1])
+        bench.on_cluster.refuses(minted[0], "KEY_UNKNOWN")
     with checks.that("the same driver, never started again, is still at work"):
         calls = len(sts.calls)
         until("a renewal", lambda: len(sts.calls) > calls, STS_LIFE)
