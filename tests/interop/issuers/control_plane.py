@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on loopback: etcd and kube-apiserver, whose service account issuer signs the tokens."""
+"""A real Kubernetes control plane on loopback: etcd, and kube-apiserver with its service account issuer."""
 
 import http.client
 import ipaddress

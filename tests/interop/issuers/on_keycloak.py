@@ -48,7 +48,7 @@ def tokens_of_every_algorithm(checks, bench):
         token = keycloak.own_token(keycloak.new_client("own", **rfc9068))
         equal(tokens.header(token)["typ"], "at+jwt", "typ")
         inspector.accepts(token, identityToken_type="at+jwt")
-    with checks.that("a user's access token with typ at+jwt lacks client_id (RFC 9068 wants it): refused with TOKEN_CLAIM"):
+    with checks.that("a user's with typ at+jwt lacks client_id, which RFC 9068 wants: refused with TOKEN_CLAIM"):
         token = keycloak.access_token(keycloak.new_client("users", **rfc9068))
         equal((tokens.header(token)["typ"], "client_id" in tokens.claims(token)), ("at+jwt", False), "typ, client_id")
         inspector.refuses(token, "TOKEN_CLAIM", identityToken_type="at+jwt")
