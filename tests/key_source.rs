@@ -2,80 +2,25 @@
 
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/issuer.rs"]
+mod issuer;
 #[path = "support/tokens.rs"]
 mod tokens;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use folder::Folder;
+use issuer::{DAY, DOCUMENT, FakeIssuer, HOUR, KEYS, after, one_key};
 use safe_conduct::codec::base64url::encode;
 use safe_conduct::codec::url::{ServiceUrl, UrlError};
 use safe_conduct::error::{Actionable, Fault, Retry};
 use safe_conduct::identity::{KeyProblem, KeySet, KeySetError};
 use safe_conduct::ingest::{KeySource, KeySourceError, REFETCH_PAUSE};
-use safe_conduct::name::Issuer;
-use safe_conduct::secret::WipedBuffer;
-use safe_conduct::sys::http::{HttpError, HttpRequest, HttpResponse};
-use safe_conduct::time::{Moment, Timestamp};
-
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const DOCUMENT: &str = "https://issuer.example/realm/.well-known/openid-configuration";
-const KEYS: &str = "https://issuer.example/realm/keys";
-
-/// An issuer in memory: what it answers at which URL, and what it was asked.
-#[derive(Default)]
-struct FakeIssuer {
-    answers: Mutex<BTreeMap<String, (u16, String)>>,
-    asked: Mutex<Vec<(String, Option<String>)>>,
-}
-
-impl FakeIssuer {
-    fn new() -> Arc<Self> {
-        Arc::new(Self::default())
-    }
-
-    fn answers(&self, url: &str, status: u16, body: &str) {
-        self.answers.lock().unwrap().insert(url.to_owned(), (status, body.to_owned()));
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-
-    fn answer(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
-        assert!(request.form.is_none(), "keys are fetched with GET");
-        let bearer = request.bearer.map(|secret| secret.expose().to_owned());
-        self.asked.lock().unwrap().push((request.url.as_str().to_owned(), bearer));
-        let known = self.answers.lock().unwrap().get(request.url.as_str()).cloned();
-        let (status, text) = known.unwrap_or((404, String::new()));
-        let mut body = WipedBuffer::with_capacity(text.len());
-        body.push(text.as_bytes()).unwrap();
-        Ok(HttpResponse { status, body, retry_after: None })
-    }
-
-    fn source(self: &Arc<Self>) -> KeySource {
-        let issuer = Arc::clone(self);
-        let http = Arc::new(move |request: &HttpRequest<'_>| issuer.answer(request));
-        KeySource::url(ServiceUrl::new(KEYS).unwrap(), http, None, HOUR, DAY)
-    }
-
-    fn discovery(self: &Arc<Self>, issuer: &str) -> Result<KeySource, KeySourceError> {
-        let fake = Arc::clone(self);
-        let http = Arc::new(move |request: &HttpRequest<'_>| fake.answer(request));
-        KeySource::discovery(&Issuer::new(issuer).unwrap(), http, None, HOUR, DAY)
-    }
-}
+use safe_conduct::time::Moment;
 
 fn at(seconds: u64) -> Moment {
-    Moment { wall: Timestamp::MAX, monotonic: Duration::from_secs(seconds) }
-}
-
-fn one_key(id: &str) -> String {
-    format!("{{\"keys\":[{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"{id}\",\"x\":\"{}\"}}]}}", encode(&[7; 32]))
+    after(Duration::from_secs(seconds))
 }
 
 #[test]
@@ -155,7 +100,7 @@ fn discovery_finds_the_keys_at_the_issuer_itself() {
         issuer.answers(DOCUMENT, 200, &format!("{{\"issuer\":\"{written}\",\"jwks_uri\":\"{KEYS}\",\"x\":[]}}"));
         issuer.answers(KEYS, 200, &one_key("a"));
         assert!(issuer.discovery(written).unwrap().keys(None, at(0)).unwrap().has("a"));
-        assert_eq!(*issuer.asked.lock().unwrap(), [(DOCUMENT.to_owned(), None), (KEYS.to_owned(), None)]);
+        assert_eq!(*issuer.requests.lock().unwrap(), [(DOCUMENT.to_owned(), None), (KEYS.to_owned(), None)]);
     }
 }
 
@@ -229,13 +174,9 @@ fn the_bearer_token_is_read_for_each_fetch_and_must_be_one() {
     let path = folder.write("bearer", "abc.DEF-1_2~3+/==\n".as_bytes());
     let issuer = FakeIssuer::new();
     issuer.answers(KEYS, 200, &one_key("a"));
-    let source = || {
-        let fake = Arc::clone(&issuer);
-        let http = Arc::new(move |request: &HttpRequest<'_>| fake.answer(request));
-        KeySource::url(ServiceUrl::new(KEYS).unwrap(), http, Some(path.clone()), HOUR, DAY)
-    };
+    let source = || KeySource::url(ServiceUrl::new(KEYS).unwrap(), issuer.http(), Some(path.clone()), HOUR, DAY);
     assert!(source().keys(None, at(0)).is_ok());
-    assert_eq!(issuer.asked.lock().unwrap()[0].1.as_deref(), Some("abc.DEF-1_2~3+/=="));
+    assert_eq!(issuer.requests.lock().unwrap()[0].1.as_deref(), Some("abc.DEF-1_2~3+/=="));
     for content in ["", "\n", "two words", "a\r\nHost: evil", "a\n\n", "b\u{e9}"] {
         folder.write("bearer", content.as_bytes());
         assert!(matches!(source().keys(None, at(0)), Err(KeySourceError::BearerToken { .. })), "{content:?}");

@@ -5,6 +5,7 @@
 pub mod tokens;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use ring::rsa::PublicKeyComponents;
@@ -246,7 +247,7 @@ pub const TYPE: Verdict = Err(VerifyError::Type);
 pub type Row = (u16, Verdict, Verdict);
 
 /// Every row is as it must be, and no number of the section is missing.
-pub fn check(section: RangeInclusive<u16>, rows: &[Row]) {
+pub fn check<T: PartialEq + Debug>(section: RangeInclusive<u16>, rows: &[(u16, T, T)]) {
     for (place, (number, said, expected)) in rows.iter().enumerate() {
         assert_eq!(said, expected, "bad input {number}, row {place}");
     }
