@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::RsaKeyPair;
 use safe_conduct::Secret;
@@ -172,6 +174,11 @@ pub fn other_jwk() -> String {
     let pair = RsaKeyPair::from_pkcs8(include_bytes!("../keys/other-rsa.pk8")).unwrap();
     let key = PublicKeyComponents::<Vec<u8>>::from(pair.public());
     format!("\"kty\":\"RSA\",\"n\":\"{}\",\"e\":\"{}\"", encode(&key.n), encode(&key.e))
+}
+
+/// `x5c` with a certificate that this key signed for itself (RFC 7515, section 4.1.6: base64, not base64url).
+pub fn self_signed_chain() -> String {
+    format!("[\"{}\"]", STANDARD.encode(include_bytes!("../keys/other-rsa.crt")))
 }
 
 /// The set of the issuer with a text in it replaced.
