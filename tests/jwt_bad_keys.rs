@@ -27,10 +27,11 @@ use verdicts::*;
 
 /// A modulus of 2,048 bits whose primes are `k * M + 65537^a mod M`, with M the product of the first 126 primes: the
 /// form of CVE-2017-15361. Made for this test with Python's integers from primes found that way.
-const ROCA: &str = "mnOdl49zejRB2c8c-QgeU9fFKYXo9oOqYbALzQWGFbgKiqYsBVglUQvxi4DlBw9bTqipfkG1hhKP8gg5fwTOspeR_q44tWqTb3j98AEpiIbp\
-    UTgtAr1O_dKujFwt02qq9f19AOL6FY5Dlkn3ODaYP2jf2Xv0hixi8Q9xWTrDy9r3G1l-L4DSawZw4w4PvBHy5blqrkLd1WOQMOFWRLNcfiuyg6Pen_0d\
-    jhfHiPRjVwIYta82MHZmMeSb3bthAkMaCmh_tuMte7zGBfsLZPNf8gZ-yEluHtYvUuGqOa6nUwBpAnYgqO0tMpj623YMT-w0mf54TK6h9mvwQiG4FaMV\
-    UQ";
+const ROCA: &str = "\
+    mnOdl49zejRB2c8c-QgeU9fFKYXo9oOqYbALzQWGFbgKiqYsBVglUQvxi4DlBw9bTqipfkG1hhKP8gg5fwTOspeR_q44tWqTb3j98AEpiIbp\
+    UTgtAr1O_dKujFwt02qq9f19AOL6FY5Dlkn3ODaYP2jf2Xv0hixi8Q9xWTrDy9r3G1l-L4DSawZw4w4PvBHy5blqrkLd1WOQMOFWRLNcfiuy\
+    g6Pen_0djhfHiPRjVwIYta82MHZmMeSb3bthAkMaCmh_tuMte7zGBfsLZPNf8gZ-yEluHtYvUuGqOa6nUwBpAnYgqO0tMpj623YMT-w0mf54\
+    TK6h9mvwQiG4FaMVUQ";
 
 fn rsa(n: &[u8], e: &[u8]) -> Option<KeyProblem> {
     problem(&format!("\"kty\":\"RSA\",\"n\":\"{}\",\"e\":\"{}\"", encode(n), encode(e)))

@@ -1,4 +1,4 @@
-//! The signature examples of RFC 7515, RFC 7520 and RFC 8037: what is ours verifies, and the rest is refused for what it is.
+//! The signature examples of RFC 7515, RFC 7520 and RFC 8037: what we take verifies, the rest is refused for what it is.
 
 #[path = "support/verdicts.rs"]
 mod verdicts;
