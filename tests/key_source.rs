@@ -26,13 +26,13 @@ fn at(seconds: u64) -> Moment {
 #[test]
 fn keys_are_fetched_once_and_kept_until_they_are_due() {
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let mut source = issuer.source();
     for second in [0, 1, 60, 3599] {
         assert!(source.keys(Some("a"), at(second)).unwrap().has("a"));
     }
     assert_eq!(issuer.asked(), 1);
-    issuer.answers(KEYS, 200, &one_key("b"));
+    issuer.answers(KEYS, 200, one_key("b"));
     assert!(source.keys(Some("a"), at(3600)).unwrap().has("b"));
     assert_eq!(issuer.asked(), 2);
 }
@@ -40,7 +40,7 @@ fn keys_are_fetched_once_and_kept_until_they_are_due() {
 #[test]
 fn an_unknown_key_id_fetches_at_most_once_in_30_seconds_failures_counted() {
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let mut source = issuer.source();
     assert!(source.keys(Some("a"), at(100)).is_ok());
     for attempt in 0..1000 {
@@ -52,7 +52,7 @@ fn an_unknown_key_id_fetches_at_most_once_in_30_seconds_failures_counted() {
     assert!(source.keys(Some("b"), at(100 + pause)).unwrap().has("a"), "the last good keys serve on");
     assert!(source.keys(Some("b"), at(100 + 2 * pause - 1)).is_ok());
     assert_eq!(issuer.asked(), 2);
-    issuer.answers(KEYS, 200, &one_key("b"));
+    issuer.answers(KEYS, 200, one_key("b"));
     assert!(source.keys(Some("b"), at(100 + 2 * pause)).unwrap().has("b"), "the new key, once it is there");
     assert_eq!(issuer.asked(), 3);
 }
@@ -73,14 +73,14 @@ fn without_any_keys_each_use_asks_and_says_what_is_wrong() {
     issuer.answers(KEYS, 200, "{\"keys\":[]}");
     let error = source.keys(None, at(5)).unwrap_err();
     assert!(matches!(error, KeySourceError::KeySet(KeySetError::NoUsableKey { .. })));
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     assert!(source.keys(None, at(6)).is_ok());
 }
 
 #[test]
 fn the_last_good_keys_serve_for_a_day_and_then_no_longer() {
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let mut source = issuer.source();
     assert!(source.keys(None, at(0)).is_ok());
     for body in ["", "garbage", "{\"keys\":[]}"] {
@@ -89,7 +89,7 @@ fn the_last_good_keys_serve_for_a_day_and_then_no_longer() {
     }
     let error = source.keys(Some("a"), at(DAY.as_secs() + 1)).unwrap_err();
     assert!(matches!(error, KeySourceError::Stale { most: DAY, .. }));
-    issuer.answers(KEYS, 200, &one_key("b"));
+    issuer.answers(KEYS, 200, one_key("b"));
     assert!(source.keys(None, at(DAY.as_secs() + 31)).unwrap().has("b"));
 }
 
@@ -97,8 +97,8 @@ fn the_last_good_keys_serve_for_a_day_and_then_no_longer() {
 fn discovery_finds_the_keys_at_the_issuer_itself() {
     for written in ["https://issuer.example/realm", "https://issuer.example/realm/"] {
         let issuer = FakeIssuer::new();
-        issuer.answers(DOCUMENT, 200, &format!("{{\"issuer\":\"{written}\",\"jwks_uri\":\"{KEYS}\",\"x\":[]}}"));
-        issuer.answers(KEYS, 200, &one_key("a"));
+        issuer.answers(DOCUMENT, 200, format!("{{\"issuer\":\"{written}\",\"jwks_uri\":\"{KEYS}\",\"x\":[]}}"));
+        issuer.answers(KEYS, 200, one_key("a"));
         assert!(issuer.discovery(written).unwrap().keys(None, at(0)).unwrap().has("a"));
         assert_eq!(*issuer.requests.lock().unwrap(), [(DOCUMENT.to_owned(), None), (KEYS.to_owned(), None)]);
     }
@@ -173,7 +173,7 @@ fn the_bearer_token_is_read_for_each_fetch_and_must_be_one() {
     let folder = Folder::new();
     let path = folder.write("bearer", "abc.DEF-1_2~3+/==\n".as_bytes());
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let source = || KeySource::url(ServiceUrl::new(KEYS).unwrap(), issuer.http(), Some(path.clone()), HOUR, DAY);
     assert!(source().keys(None, at(0)).is_ok());
     assert_eq!(issuer.requests.lock().unwrap()[0].1.as_deref(), Some("abc.DEF-1_2~3+/=="));
