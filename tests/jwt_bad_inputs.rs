@@ -163,7 +163,7 @@ fn bad_inputs_55_to_79_are_refused_for_a_member_of_the_header() {
             (55, bringing("jwk", &own), forbidden("jwk")),
             (56, bringing("jku", "\"https://evil.example/jwks\""), forbidden("jku")),
             (57, bringing("x5u", "\"file:///etc/passwd\""), forbidden("x5u")),
-            (58, bringing("x5c", "[\"MIIB\"]"), forbidden("x5c")),
+            (58, bringing("x5c", &self_signed_chain()), forbidden("x5c")),
             (59, said_of_member("crit", "[\"urn:example:x\"]"), forbidden("crit")),
             (60, said_of_member("crit", "[]"), forbidden("crit")),
             (61, said_of_member("crit", "\"exp\""), forbidden("crit")),

@@ -2,92 +2,37 @@
 
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/issuer.rs"]
+mod issuer;
 #[path = "support/tokens.rs"]
 mod tokens;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use folder::Folder;
+use issuer::{DAY, DOCUMENT, FakeIssuer, HOUR, KEYS, after, one_key};
 use safe_conduct::codec::base64url::encode;
 use safe_conduct::codec::url::{ServiceUrl, UrlError};
 use safe_conduct::error::{Actionable, Fault, Retry};
 use safe_conduct::identity::{KeyProblem, KeySet, KeySetError};
 use safe_conduct::ingest::{KeySource, KeySourceError, REFETCH_PAUSE};
-use safe_conduct::name::Issuer;
-use safe_conduct::secret::WipedBuffer;
-use safe_conduct::sys::http::{HttpError, HttpRequest, HttpResponse};
-use safe_conduct::time::{Moment, Timestamp};
-
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const DOCUMENT: &str = "https://issuer.example/realm/.well-known/openid-configuration";
-const KEYS: &str = "https://issuer.example/realm/keys";
-
-/// An issuer in memory: what it answers at which URL, and what it was asked.
-#[derive(Default)]
-struct FakeIssuer {
-    answers: Mutex<BTreeMap<String, (u16, String)>>,
-    asked: Mutex<Vec<(String, Option<String>)>>,
-}
-
-impl FakeIssuer {
-    fn new() -> Arc<Self> {
-        Arc::new(Self::default())
-    }
-
-    fn answers(&self, url: &str, status: u16, body: &str) {
-        self.answers.lock().unwrap().insert(url.to_owned(), (status, body.to_owned()));
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-
-    fn answer(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
-        assert!(request.form.is_none(), "keys are fetched with GET");
-        let bearer = request.bearer.map(|secret| secret.expose().to_owned());
-        self.asked.lock().unwrap().push((request.url.as_str().to_owned(), bearer));
-        let known = self.answers.lock().unwrap().get(request.url.as_str()).cloned();
-        let (status, text) = known.unwrap_or((404, String::new()));
-        let mut body = WipedBuffer::with_capacity(text.len());
-        body.push(text.as_bytes()).unwrap();
-        Ok(HttpResponse { status, body, retry_after: None })
-    }
-
-    fn source(self: &Arc<Self>) -> KeySource {
-        let issuer = Arc::clone(self);
-        let http = Arc::new(move |request: &HttpRequest<'_>| issuer.answer(request));
-        KeySource::url(ServiceUrl::new(KEYS).unwrap(), http, None, HOUR, DAY)
-    }
-
-    fn discovery(self: &Arc<Self>, issuer: &str) -> Result<KeySource, KeySourceError> {
-        let fake = Arc::clone(self);
-        let http = Arc::new(move |request: &HttpRequest<'_>| fake.answer(request));
-        KeySource::discovery(&Issuer::new(issuer).unwrap(), http, None, HOUR, DAY)
-    }
-}
+use safe_conduct::time::Moment;
 
 fn at(seconds: u64) -> Moment {
-    Moment { wall: Timestamp::MAX, monotonic: Duration::from_secs(seconds) }
-}
-
-fn one_key(id: &str) -> String {
-    format!("{{\"keys\":[{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"{id}\",\"x\":\"{}\"}}]}}", encode(&[7; 32]))
+    after(Duration::from_secs(seconds))
 }
 
 #[test]
 fn keys_are_fetched_once_and_kept_until_they_are_due() {
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let mut source = issuer.source();
     for second in [0, 1, 60, 3599] {
         assert!(source.keys(Some("a"), at(second)).unwrap().has("a"));
     }
     assert_eq!(issuer.asked(), 1);
-    issuer.answers(KEYS, 200, &one_key("b"));
+    issuer.answers(KEYS, 200, one_key("b"));
     assert!(source.keys(Some("a"), at(3600)).unwrap().has("b"));
     assert_eq!(issuer.asked(), 2);
 }
@@ -95,7 +40,7 @@ fn keys_are_fetched_once_and_kept_until_they_are_due() {
 #[test]
 fn an_unknown_key_id_fetches_at_most_once_in_30_seconds_failures_counted() {
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let mut source = issuer.source();
     assert!(source.keys(Some("a"), at(100)).is_ok());
     for attempt in 0..1000 {
@@ -107,7 +52,7 @@ fn an_unknown_key_id_fetches_at_most_once_in_30_seconds_failures_counted() {
     assert!(source.keys(Some("b"), at(100 + pause)).unwrap().has("a"), "the last good keys serve on");
     assert!(source.keys(Some("b"), at(100 + 2 * pause - 1)).is_ok());
     assert_eq!(issuer.asked(), 2);
-    issuer.answers(KEYS, 200, &one_key("b"));
+    issuer.answers(KEYS, 200, one_key("b"));
     assert!(source.keys(Some("b"), at(100 + 2 * pause)).unwrap().has("b"), "the new key, once it is there");
     assert_eq!(issuer.asked(), 3);
 }
@@ -128,14 +73,14 @@ fn without_any_keys_each_use_asks_and_says_what_is_wrong() {
     issuer.answers(KEYS, 200, "{\"keys\":[]}");
     let error = source.keys(None, at(5)).unwrap_err();
     assert!(matches!(error, KeySourceError::KeySet(KeySetError::NoUsableKey { .. })));
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     assert!(source.keys(None, at(6)).is_ok());
 }
 
 #[test]
 fn the_last_good_keys_serve_for_a_day_and_then_no_longer() {
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
+    issuer.answers(KEYS, 200, one_key("a"));
     let mut source = issuer.source();
     assert!(source.keys(None, at(0)).is_ok());
     for body in ["", "garbage", "{\"keys\":[]}"] {
@@ -144,7 +89,7 @@ fn the_last_good_keys_serve_for_a_day_and_then_no_longer() {
     }
     let error = source.keys(Some("a"), at(DAY.as_secs() + 1)).unwrap_err();
     assert!(matches!(error, KeySourceError::Stale { most: DAY, .. }));
-    issuer.answers(KEYS, 200, &one_key("b"));
+    issuer.answers(KEYS, 200, one_key("b"));
     assert!(source.keys(None, at(DAY.as_secs() + 31)).unwrap().has("b"));
 }
 
@@ -152,10 +97,10 @@ fn the_last_good_keys_serve_for_a_day_and_then_no_longer() {
 fn discovery_finds_the_keys_at_the_issuer_itself() {
     for written in ["https://issuer.example/realm", "https://issuer.example/realm/"] {
         let issuer = FakeIssuer::new();
-        issuer.answers(DOCUMENT, 200, &format!("{{\"issuer\":\"{written}\",\"jwks_uri\":\"{KEYS}\",\"x\":[]}}"));
-        issuer.answers(KEYS, 200, &one_key("a"));
+        issuer.answers(DOCUMENT, 200, format!("{{\"issuer\":\"{written}\",\"jwks_uri\":\"{KEYS}\",\"x\":[]}}"));
+        issuer.answers(KEYS, 200, one_key("a"));
         assert!(issuer.discovery(written).unwrap().keys(None, at(0)).unwrap().has("a"));
-        assert_eq!(*issuer.asked.lock().unwrap(), [(DOCUMENT.to_owned(), None), (KEYS.to_owned(), None)]);
+        assert_eq!(*issuer.requests.lock().unwrap(), [(DOCUMENT.to_owned(), None), (KEYS.to_owned(), None)]);
     }
 }
 
@@ -228,14 +173,10 @@ fn the_bearer_token_is_read_for_each_fetch_and_must_be_one() {
     let folder = Folder::new();
     let path = folder.write("bearer", "abc.DEF-1_2~3+/==\n".as_bytes());
     let issuer = FakeIssuer::new();
-    issuer.answers(KEYS, 200, &one_key("a"));
-    let source = || {
-        let fake = Arc::clone(&issuer);
-        let http = Arc::new(move |request: &HttpRequest<'_>| fake.answer(request));
-        KeySource::url(ServiceUrl::new(KEYS).unwrap(), http, Some(path.clone()), HOUR, DAY)
-    };
+    issuer.answers(KEYS, 200, one_key("a"));
+    let source = || KeySource::url(ServiceUrl::new(KEYS).unwrap(), issuer.http(), Some(path.clone()), HOUR, DAY);
     assert!(source().keys(None, at(0)).is_ok());
-    assert_eq!(issuer.asked.lock().unwrap()[0].1.as_deref(), Some("abc.DEF-1_2~3+/=="));
+    assert_eq!(issuer.requests.lock().unwrap()[0].1.as_deref(), Some("abc.DEF-1_2~3+/=="));
     for content in ["", "\n", "two words", "a\r\nHost: evil", "a\n\n", "b\u{e9}"] {
         folder.write("bearer", content.as_bytes());
         assert!(matches!(source().keys(None, at(0)), Err(KeySourceError::BearerToken { .. })), "{content:?}");

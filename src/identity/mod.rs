@@ -16,4 +16,4 @@ pub use error::{ClaimError, VerifyError};
 pub use explain::{Explanation, RuleOutcome};
 pub use header::TokenType;
 pub use keys::{KeyProblem, KeySet, KeySetError, UnusableKey};
-pub use verifier::{MAX_CLOCK_SKEW, TokenVerifier, UserContext, verify_compact_signature};
+pub use verifier::{MAX_CLOCK_SKEW, TokenVerifier, UserContext, verify_compact_signature, verify_raw_signature};

@@ -180,11 +180,7 @@ impl TokenVerifier {
             return Ok(algorithm.map(|_| Authenticity::DangerouslySkipped));
         }
         let Some(algorithm) = algorithm else { return Ok(None) };
-        let found = keys.find(algorithm, key_id).map_err(|error| match error {
-            FindError::Unknown => VerifyError::KeyUnknown,
-            FindError::Ambiguous { keys } => VerifyError::KeyAmbiguous { keys },
-            FindError::Algorithm => VerifyError::KeyAlgorithm { algorithm },
-        });
+        let found = keys.find(algorithm, key_id).map_err(|error| refusal(error, algorithm));
         let key = notes.need("one key of the issuer, for this algorithm", found)?;
         // Rule: the signature is over the received bytes, not over anything written anew (RFC 7515, section 5.2).
         let checked = signature::verify(algorithm, key, jws.signed_bytes(), jws.signature());
@@ -244,6 +240,30 @@ pub fn verify_compact_signature(token: &str, keys: &KeySet) -> Result<(), Verify
     let jws = CompactJws::parse(token)?;
     let verifier = TokenVerifier::new(issuer, audience);
     verifier.check_authenticity(&jws, keys, &mut Notes::stopping())?.map(|_| ()).ok_or(VerifyError::Signature)
+}
+
+/// Checks a signature over any bytes with the only key of a set, as [`TokenVerifier`] does for a token's. For test suites
+/// whose messages are no tokens.
+///
+/// # Errors
+/// [`VerifyError`] as of the verifier: no such key, a key of another algorithm, or a signature that is not valid.
+#[doc(hidden)]
+pub fn verify_raw_signature(
+    keys: &KeySet,
+    algorithm: Algorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), VerifyError> {
+    let key = keys.find(algorithm, None).map_err(|error| refusal(error, algorithm))?;
+    signature::verify(algorithm, key, message, signature).map(|_| ()).map_err(|SignatureInvalid| VerifyError::Signature)
+}
+
+fn refusal(error: FindError, algorithm: Algorithm) -> VerifyError {
+    match error {
+        FindError::Unknown => VerifyError::KeyUnknown,
+        FindError::Ambiguous { keys } => VerifyError::KeyAmbiguous { keys },
+        FindError::Algorithm => VerifyError::KeyAlgorithm { algorithm },
+    }
 }
 
 /// Why a token's claims may be believed. Without one there is no [`UserContext`].

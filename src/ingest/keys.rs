@@ -240,7 +240,7 @@ fn bearer_token(path: &Path) -> Result<Secret, KeySourceError> {
 }
 
 /// Why there are no keys that may be used.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeySourceError {
     /// The JWKS file, or the file with the bearer token, cannot be read.

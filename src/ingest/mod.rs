@@ -31,7 +31,7 @@ pub trait TokenIngestor: Send {
 }
 
 /// Why there is no verified user.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IngestError {
     /// The token file cannot be read.

@@ -13,6 +13,10 @@ openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 | der > p256.pk8
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 | der > p384.pk8
 openssl genpkey -algorithm ED25519 | der > ed25519.pk8
 
+# A certificate that other-rsa signs for itself, as an attacker would put it into a header.
+openssl req -x509 -new -key other-rsa.pk8 -keyform DER -sha256 -days 36500 -subj /CN=issuer.example -outform DER \
+    > other-rsa.crt
+
 # The public point, and the public Ed25519 key, are the last bytes of the public key's DER.
 n=$(openssl rsa -inform DER -in rsa.pk8 -noout -modulus | cut -d= -f2 | basenc --base16 -d | url)
 x256=$(public p256.pk8 | tail -c 64 | head -c 32 | url)

@@ -5,8 +5,11 @@
 pub mod tokens;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use safe_conduct::Secret;
 use safe_conduct::codec::base64url::{Base64Error, decode, encode};
 use safe_conduct::codec::json::JsonError;
@@ -164,6 +167,11 @@ pub fn modulus() -> Vec<u8> {
     decode(text, 256).unwrap().as_slice().to_vec()
 }
 
+/// `x5c` with a certificate that this key signed for itself (RFC 7515, section 4.1.6: base64, not base64url).
+pub fn self_signed_chain() -> String {
+    format!("[\"{}\"]", STANDARD.encode(include_bytes!("../keys/other-rsa.crt")))
+}
+
 /// The set of the issuer with a text in it replaced.
 pub fn keys_with(from: &str, to: &str) -> KeySet {
     let set = tokens::jwks();
@@ -237,7 +245,7 @@ pub const TYPE: Verdict = Err(VerifyError::Type);
 pub type Row = (u16, Verdict, Verdict);
 
 /// Every row is as it must be, and no number of the section is missing.
-pub fn check(section: RangeInclusive<u16>, rows: &[Row]) {
+pub fn check<T: PartialEq + Debug>(section: RangeInclusive<u16>, rows: &[(u16, T, T)]) {
     for (place, (number, said, expected)) in rows.iter().enumerate() {
         assert_eq!(said, expected, "bad input {number}, row {place}");
     }

@@ -15,8 +15,9 @@ import on_minio
 import on_moto
 import refusals
 from checks import Checks
-from issuer import Issuer, TokenVolume
+from issuer import Issuer
 from services import Moto, Minio
+from volume import TokenVolume
 
 MOST_SECONDS = 1200
 

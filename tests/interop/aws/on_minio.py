@@ -7,9 +7,10 @@ import botocore.session
 from botocore.exceptions import ClientError
 
 from checks import equal, holds, until
-from jobs import BINARY, Job, code_of
+from job import BINARY, code_of
+from jobs import Job
 from on_moto import no_token_reached_the_executors
-from refusals import nothing_served, refused
+from refused import nothing_served, refused
 from services import BUCKET, client
 from sts_proxy import StsProxy
 

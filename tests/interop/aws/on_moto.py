@@ -6,7 +6,8 @@ import time
 
 import leaks
 from checks import equal, holds, until
-from jobs import Job, has_hint, is_ready
+from job import has_hint, is_ready
+from jobs import Job
 from services import BUCKET
 from sts_proxy import StsProxy, token_hash
 

@@ -1,9 +1,9 @@
 """What must be refused before anything is served: bad tokens, and keys of another job."""
 
 from checks import equal, holds
-from jobs import Job, code_of, has_hint
+from jobs import Job
+from refused import no_endpoint, nothing_served, refused
 from sts_proxy import StsProxy
-from web import listens
 
 ALICE = "alice@example.com"
 IDENTITY_REFUSED, CONFIGURATION, UNREACHABLE = 77, 78, 69
@@ -13,24 +13,6 @@ BAD_TOKENS = {
     "a token for another audience": ({"audience": "somebody-else"}, "TOKEN_AUDIENCE"),
     "a forged token": ({"forged": True}, "TOKEN_SIGNATURE"),
 }
-
-
-def refused(process, status, code, seconds=30):
-    """Fails unless the process ends with `status`, says `code` and says what to do."""
-    equal((process.wait(seconds), code_of(process)), (status, code), "exit status and code")
-    holds(has_hint(process), "no line `hint: ...`")
-
-
-def no_endpoint(directory):
-    """Fails if an endpoint was opened: its address is written once it listens, and emptied before."""
-    url = directory / "endpoint.url"
-    holds(not url.exists() or not url.read_text(), "there is an endpoint")
-
-
-def nothing_served(job):
-    """Fails if anything is left that would answer."""
-    holds(not listens(job.port), "the driver's port is open")
-    no_endpoint(job.driver_directory)
 
 
 def bad_tokens(checks, bench):

@@ -12,18 +12,12 @@ from pathlib import Path
 import boto3
 
 from checks import until
-from issuer import AUDIENCE
-from processes import Process
+from job import AUDIENCE
+from processes import Process, clean_environment
 from web import Reply, Server, free_port
 
 BUCKET = "interop"
 ROOT = ("interop-root", "interop-root-secret")
-
-
-def clean_environment():
-    """This program's environment without anything that an AWS client would read."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINIO_"))}
-    return kept | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
 def _answers(port, path):

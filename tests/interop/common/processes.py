@@ -1,12 +1,19 @@
 """Starts processes and ends exactly those, by their id. Their output goes to files."""
 
 import atexit
+import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 _running = []
+
+
+def clean_environment():
+    """This program's environment without anything that an AWS client or Python would read."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINIO_", "PYTHONPATH"))}
+    return kept | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
 class Process:
