@@ -2,6 +2,8 @@
 
 #[path = "properties/base64url.rs"]
 mod base64url;
+#[path = "properties/discovery.rs"]
+mod discovery;
 #[path = "properties/form.rs"]
 mod form;
 #[path = "properties/frame.rs"]
@@ -22,8 +24,14 @@ mod pem;
 mod properties;
 #[path = "properties/rfc3339.rs"]
 mod rfc3339;
+#[path = "properties/signed_token.rs"]
+mod signed_token;
 #[path = "properties/sts_xml.rs"]
 mod sts_xml;
+#[path = "properties/token_claims.rs"]
+mod token_claims;
+#[path = "properties/token_header.rs"]
+mod token_header;
 #[path = "properties/url.rs"]
 mod url;
 
@@ -35,6 +43,7 @@ type Property = fn(&[u8]);
 
 const PROPERTIES: &[(&str, Property)] = &[
     ("base64url", base64url::check),
+    ("discovery", discovery::check),
     ("form", form::check),
     ("frame", frame::check),
     ("hash", hash::check),
@@ -45,7 +54,10 @@ const PROPERTIES: &[(&str, Property)] = &[
     ("pem", pem::check),
     ("properties", properties::check),
     ("rfc3339", rfc3339::check),
+    ("signed_token", signed_token::check),
     ("sts_xml", sts_xml::check),
+    ("token_claims", token_claims::check),
+    ("token_header", token_header::check),
     ("url", url::check),
 ];
 

@@ -1,0 +1,7 @@
+//! Bytes from the fuzzer into the property of tests/properties/discovery.rs.
+#![no_main]
+
+#[path = "../../tests/properties/discovery.rs"]
+mod property;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| property::check(data));
