@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use safe_conduct::Secret;
-use safe_conduct::codec::base64url::Base64Error;
+use safe_conduct::codec::base64url::{Base64Error, encode};
 use safe_conduct::codec::json::JsonError;
 use safe_conduct::codec::jwks::{JwkError, JwksError};
 use safe_conduct::codec::jwt::{CompactJws, JwtError, Segment};
@@ -390,5 +390,59 @@ fn a_user_says_what_the_token_says_and_whether_its_signature_was_checked() {
         assert_eq!((user.issued_at(), user.expires_at()), (at(NOW), at(NOW + 60)));
         assert_eq!(user.token().expose(), token);
         assert_eq!((user.signature_checked(), verifier.signature_checked()), (checked, checked));
+    }
+}
+
+#[test]
+fn a_token_may_end_when_it_starts_but_not_a_second_before() {
+    let verified = |iat: u64, exp: u64| {
+        let claims = format!(r#"{{"iss":"https://i","aud":"a","sub":"s","iat":{iat},"exp":{exp}}}"#);
+        let token = tokens::signed_with_header(Algorithm::Es256, HEADER, &claims);
+        verifier().verify(Secret::from_text(&token), &keys(), at(NOW)).map(|_| ())
+    };
+    assert_eq!(verified(NOW + 5, NOW + 5), Ok(()));
+    let (issued_at, expires_at) = (at(NOW + 5), at(NOW + 4));
+    let before = VerifyError::Claim(ClaimError::EndsBeforeStart { issued_at, expires_at });
+    assert_eq!(verified(NOW + 5, NOW + 4), Err(before));
+}
+
+/// An Ed25519 key of these first, middle and last bytes, in a set of its own.
+fn small_order(first: u8, middle: u8, last: u8) -> bool {
+    let mut x = [middle; 32];
+    (x[0], x[31]) = (first, last);
+    let set = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{}"}}]}}"#, encode(&x));
+    match KeySet::from_jwks(set.as_bytes()) {
+        Ok(_) => false,
+        Err(KeySetError::NoUsableKey { unusable }) => {
+            assert_eq!(unusable, [UnusableKey { index: 0, reason: KeyProblem::SmallOrder }]);
+            true
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+// RFC 8032, section 5.1: the coordinates 0, 1 and -1 are of small order, where p is 2^255 - 19, little-endian
+// `ed ff .. ff 7f`, and nothing says that a coordinate must be below p.
+#[test]
+fn keys_of_small_order_are_refused_and_their_neighbours_taken() {
+    for sign in [0, 0x80] {
+        for (first, middle, last) in [(0, 0, 0), (1, 0, 0), (0xec, 0xff, 0x7f), (0xed, 0xff, 0x7f), (0xee, 0xff, 0x7f)]
+        {
+            assert!(small_order(first, middle, last | sign), "{first} {middle} {last} {sign}");
+        }
+        for (first, middle, last) in [
+            (2, 0, 0),
+            (0, 1, 0),
+            (1, 1, 0),
+            (0, 0, 1),
+            (1, 0, 0x7f),
+            (0xeb, 0xff, 0x7f),
+            (0xef, 0xff, 0x7f),
+            (0xec, 0xfe, 0x7f),
+            (0xee, 0, 0x7f),
+            (0xec, 0xff, 0x7e),
+        ] {
+            assert!(!small_order(first, middle, last | sign), "{first} {middle} {last} {sign}");
+        }
     }
 }

@@ -18,6 +18,8 @@ mod json;
 mod jwks;
 #[path = "properties/jwt.rs"]
 mod jwt;
+#[path = "support/oracle.rs"]
+mod oracle;
 #[path = "properties/pem.rs"]
 mod pem;
 #[path = "properties/properties.rs"]
@@ -61,7 +63,7 @@ const PROPERTIES: &[(&str, Property)] = &[
     ("url", url::check),
 ];
 
-/// Mutations of each seed: enough to leave its well-formed path, few enough for a second in all.
+/// Mutations of each seed: enough to leave its well-formed path, few enough for some seconds in all.
 const MUTATIONS: u64 = 300;
 
 fn seeds(name: &str) -> Vec<Vec<u8>> {

@@ -1,6 +1,8 @@
 //! Bytes from the fuzzer into the property of tests/properties/token_claims.rs.
 #![no_main]
 
+#[path = "../../tests/support/oracle.rs"]
+mod oracle;
 #[path = "../../tests/properties/token_claims.rs"]
 mod property;
 

@@ -1,18 +1,16 @@
 //! Property: keys come only from the place that the issuer's own document names, over TLS, at the issuer's host and port.
 
-#[path = "../support/oracle.rs"]
-mod oracle;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use oracle::Limits;
 use safe_conduct::ingest::{KeySource, KeySourceError};
 use safe_conduct::name::Issuer;
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sys::http::{HttpRequest, HttpResponse};
 use safe_conduct::time::{Moment, Timestamp};
 use serde_json::Value;
+
+use crate::oracle::{self, Limits};
 
 const LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 8, values: 2048 };
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";

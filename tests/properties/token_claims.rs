@@ -1,15 +1,13 @@
 //! Property: claims are accepted exactly if a second JSON reader finds every rule kept, and the user is whom they name.
 
-#[path = "../support/oracle.rs"]
-mod oracle;
-
-use oracle::Limits;
 use safe_conduct::Secret;
 use safe_conduct::codec::base64url::encode;
 use safe_conduct::identity::{ClaimPath, KeySet, TokenType, TokenVerifier, UserContext, VerifyError};
 use safe_conduct::name::{Audience, Issuer};
 use safe_conduct::time::Timestamp;
 use serde_json::Value;
+
+use crate::oracle::{self, Limits};
 
 const NOW: u64 = 1_800_000_000;
 const SKEW: u64 = 30;
