@@ -2,6 +2,8 @@
 
 #[path = "properties/base64url.rs"]
 mod base64url;
+#[path = "properties/discovery.rs"]
+mod discovery;
 #[path = "properties/form.rs"]
 mod form;
 #[path = "properties/frame.rs"]
@@ -16,14 +18,22 @@ mod json;
 mod jwks;
 #[path = "properties/jwt.rs"]
 mod jwt;
+#[path = "support/oracle.rs"]
+mod oracle;
 #[path = "properties/pem.rs"]
 mod pem;
 #[path = "properties/properties.rs"]
 mod properties;
 #[path = "properties/rfc3339.rs"]
 mod rfc3339;
+#[path = "properties/signed_token.rs"]
+mod signed_token;
 #[path = "properties/sts_xml.rs"]
 mod sts_xml;
+#[path = "properties/token_claims.rs"]
+mod token_claims;
+#[path = "properties/token_header.rs"]
+mod token_header;
 #[path = "properties/url.rs"]
 mod url;
 
@@ -35,6 +45,7 @@ type Property = fn(&[u8]);
 
 const PROPERTIES: &[(&str, Property)] = &[
     ("base64url", base64url::check),
+    ("discovery", discovery::check),
     ("form", form::check),
     ("frame", frame::check),
     ("hash", hash::check),
@@ -45,11 +56,14 @@ const PROPERTIES: &[(&str, Property)] = &[
     ("pem", pem::check),
     ("properties", properties::check),
     ("rfc3339", rfc3339::check),
+    ("signed_token", signed_token::check),
     ("sts_xml", sts_xml::check),
+    ("token_claims", token_claims::check),
+    ("token_header", token_header::check),
     ("url", url::check),
 ];
 
-/// Mutations of each seed: enough to leave its well-formed path, few enough for a second in all.
+/// Mutations of each seed: enough to leave its well-formed path, few enough for some seconds in all.
 const MUTATIONS: u64 = 300;
 
 fn seeds(name: &str) -> Vec<Vec<u8>> {
