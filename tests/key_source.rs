@@ -272,3 +272,17 @@ fn an_algorithm_that_does_not_fit_the_key_makes_it_unusable() {
         assert_eq!((unusable[0].index, unusable[0].reason), (1, reason), "{algorithm}");
     }
 }
+
+#[test]
+fn what_is_said_of_an_unusable_key_names_it_and_only_a_private_one_is_urgent() {
+    let private = r#"{"kty":"RSA","kid":"a","d":"AQAB"}"#;
+    let set = tokens::jwks().replacen('[', &format!("[{private},{{\"kty\":\"x\"}},"), 1);
+    let keys = KeySet::from_jwks(set.as_bytes()).unwrap();
+    let said: Vec<(String, &str)> = keys.unusable().iter().map(|key| (key.to_string(), key.facts().code)).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].0.starts_with("key 0 of the set is not used: it is a private"), "{said:?}");
+    assert_eq!((said[0].1, said[1].1), ("KEY_PRIVATE", "KEY_UNUSABLE"));
+    let source = std::error::Error::source(&keys.unusable()[0]).unwrap().to_string();
+    assert!(said[0].0.ends_with(&source), "{source}");
+    assert_eq!(keys.ids().collect::<Vec<_>>(), [Some("rsa"), Some("p256"), Some("p384"), Some("ed25519")]);
+}
