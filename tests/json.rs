@@ -46,7 +46,7 @@ fn anything_but_one_object_is_refused() {
     for text in [r#"["RS256","k"]"#, "\"x\"", "1", "null", "true", "[]"] {
         assert_eq!(error(text), JsonError::NotAnObject, "{text}");
     }
-    for text in ["", " ", "{", "{\"a\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\u{1}\"}", "{'a':1}", "{\"a\":1,}"] {
+    for text in ["", " ", "{", "{\"a\"}", "{\"a\":\"\u{1}\"}", "{'a':1}", "{\"a\":1,}"] {
         assert!(matches!(error(text), JsonError::Syntax { .. }), "{text}");
     }
     assert_eq!(error("{} {}"), JsonError::Trailing);
@@ -108,4 +108,18 @@ fn the_worst_case_fits_its_buffer() {
     // Three texts of 1,000 six-character escapes in quotation marks, 20 digits, and `{`, `:`, `,`, `:`, `}`.
     assert_eq!(json.as_slice().len(), 3 * 6002 + 20 + 5);
     assert_eq!(json.as_slice().last(), Some(&b'}'));
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_no_character_and_a_whole_one_is() {
+    for lone in
+        [r"\ud800", r"\udc00", r"\ud800\ud800", r"\uD83D x \uDE00", r"\ude00\ud83d", r"\ud83d\u0041", r"\\\ud800"]
+    {
+        assert_eq!(error(&format!("{{\"a\":\"{lone}\"}}")), JsonError::LoneSurrogate, "{lone}");
+    }
+    for fine in [r"\ud83d\ude00", r"\uD83D\uDE00\ud83d\ude00", r"\\ud800", r"\u0041"] {
+        let (whole, cut) = (format!("{{\"a\":\"{fine}\"}}"), format!("{{\"a\":\"{fine}\""));
+        assert!(JsonObject::parse(whole.as_bytes(), &LIMITS).is_ok(), "{fine}");
+        assert!(matches!(error(&cut), JsonError::Syntax { .. }), "{cut}");
+    }
 }

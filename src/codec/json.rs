@@ -93,6 +93,7 @@ impl JsonObject {
         let read = ValueSeed { budget: &budget, depth: 0 }.deserialize(&mut reader);
         let value = match (read, budget.broken.get()) {
             (_, Some(broken)) => return Err(broken),
+            (Err(_), None) if has_lone_surrogate(text) => return Err(JsonError::LoneSurrogate),
             (Err(error), None) => return Err(JsonError::Syntax { line: error.line(), column: error.column() }),
             (Ok(value), None) => value,
         };
@@ -151,6 +152,28 @@ impl JsonObject {
     pub fn members(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
+}
+
+/// Whether a text that is no JSON has half of a surrogate pair among its escapes, which stands for no character (RFC 8259,
+/// section 8.2). To say what is wrong: the parser has refused it already.
+fn has_lone_surrogate(text: &str) -> bool {
+    // An escaped backslash begins no other escape.
+    let escapes = text.replace(r"\\", "  ");
+    let mut halves = escapes.split(r"\u").skip(1).map(|rest| (rest.len(), rest.get(..4).unwrap_or_default()));
+    let half = |digits: &str| u16::from_str_radix(digits, 16).ok().filter(|unit| (0xd800..0xe000).contains(unit));
+    while let Some((length, digits)) = halves.next() {
+        match half(digits) {
+            None => {}
+            // A first half that nothing else stands behind, and then a second one.
+            Some(first) if first < 0xdc00 && length == 4 => {
+                if halves.next().and_then(|(_, digits)| half(digits)).is_none_or(|second| second < 0xdc00) {
+                    return true;
+                }
+            }
+            Some(_) => return true,
+        }
+    }
+    false
 }
 
 /// What is left of the limits, and the first one that was broken: serde_json's own errors repeat values.
@@ -277,6 +300,8 @@ pub enum JsonError {
         /// At which byte of the line.
         column: usize,
     },
+    /// An escape stands for half of a surrogate pair, which is no character.
+    LoneSurrogate,
     /// Something stands behind the object.
     Trailing,
     /// It is a list, text, number or literal, not an object.
@@ -302,6 +327,7 @@ impl fmt::Display for JsonError {
             Self::ByteOrderMark => f.write_str("the JSON starts with a byte order mark"),
             Self::NotUtf8 { position } => write!(f, "the JSON is not UTF-8 from byte {position} on"),
             Self::Syntax { line, column } => write!(f, "the JSON is malformed in line {line}, column {column}"),
+            Self::LoneSurrogate => f.write_str("the JSON has an escape for half of a surrogate pair"),
             Self::Trailing => f.write_str("something stands behind the JSON object"),
             Self::NotAnObject => f.write_str("the JSON is not an object"),
             Self::Duplicate => f.write_str("the JSON has two members of one name"),
