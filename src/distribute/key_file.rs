@@ -36,10 +36,11 @@ impl KeyFile {
     /// What the file holds now; what it held before, if it cannot be used now.
     pub(super) fn current(&self) -> Arc<JobKeys> {
         // Read before locking: a slow volume must hold up nobody else.
-        let read = JobKeys::from_file(&self.path);
+        let last = Arc::clone(&self.lock().keys);
+        let read = last.refreshed(&self.path);
         let mut state = self.lock();
         match read {
-            Ok(keys) => *state = State { keys: Arc::new(keys), said: None },
+            Ok(keys) => *state = State { keys, said: None },
             Err(error) => {
                 let code = error.facts().code;
                 if state.said != Some(code) {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::codec::hash::Sha256;
 use crate::codec::pem::{self, KeyKind, PemError};
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::secret::WipedBuffer;
@@ -26,6 +28,7 @@ const KEY_LENGTH: usize = 32;
 #[derive(Debug)]
 pub struct JobKeys {
     tls: MutualTls,
+    content: Sha256,
     readable_by_others: bool,
 }
 
@@ -54,7 +57,7 @@ impl JobKeys {
             return Err(JobKeysError::OwnKeyAsPeer);
         }
         let tls = MutualTls::new(own, peers).map_err(|_| JobKeysError::Unusable)?;
-        Ok(Self { tls, readable_by_others: false })
+        Ok(Self { tls, content: Sha256::of(text), readable_by_others: false })
     }
 
     /// Reads a key file. Symbolic links are followed; a file that group or others may write is refused.
@@ -65,6 +68,19 @@ impl JobKeys {
         let file = file::read(path, MAX_KEY_FILE).map_err(JobKeysError::File)?;
         let keys = Self::from_pem(file.content.as_slice())?;
         Ok(Self { readable_by_others: file.readable_by_others, ..keys })
+    }
+
+    /// These keys, if the file still holds what they were made from; otherwise what it holds now. To parse a file and to
+    /// set up TLS costs seven times as much as to read and compare it.
+    ///
+    /// # Errors
+    /// As [`JobKeys::from_file`].
+    pub fn refreshed(self: &Arc<Self>, path: &Path) -> Result<Arc<Self>, JobKeysError> {
+        let file = file::read(path, MAX_KEY_FILE).map_err(JobKeysError::File)?;
+        if Sha256::of(file.content.as_slice()) == self.content {
+            return Ok(Arc::clone(self));
+        }
+        Self::from_pem(file.content.as_slice()).map(Arc::new)
     }
 
     /// What makes connections with them.
