@@ -162,15 +162,14 @@ fn has_lone_surrogate(text: &str) -> bool {
     let mut halves = escapes.split(r"\u").skip(1).map(|rest| (rest.len(), rest.get(..4).unwrap_or_default()));
     let half = |digits: &str| u16::from_str_radix(digits, 16).ok().filter(|unit| (0xd800..0xe000).contains(unit));
     while let Some((length, digits)) = halves.next() {
-        match half(digits) {
-            None => {}
-            // A first half that nothing else stands behind, and then a second one.
-            Some(first) if first < 0xdc00 && length == 4 => {
-                if halves.next().and_then(|(_, digits)| half(digits)).is_none_or(|second| second < 0xdc00) {
-                    return true;
-                }
-            }
-            Some(_) => return true,
+        // A first half that nothing else stands behind, and then a second one.
+        let is_pair = |first: u16, second: Option<u16>| {
+            first < 0xdc00 && length == 4 && second.is_some_and(|second| second >= 0xdc00)
+        };
+        if let Some(first) = half(digits)
+            && !is_pair(first, halves.next().and_then(|(_, digits)| half(digits)))
+        {
+            return true;
         }
     }
     false
