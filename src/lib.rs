@@ -28,6 +28,7 @@ pub mod audit;
 #[doc(hidden)]
 pub mod codec;
 pub mod config;
+pub mod counter;
 pub mod credential;
 pub mod distribute;
 pub mod error;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::codec::http1::{Answer, Content, Head, Http1Error, Status};
 use crate::codec::json::{JsonValue, credential_json};
+use crate::counter::Counts;
 use crate::credential::{ServiceCredential, s3a};
 use crate::name::Scheme;
 use crate::secret::{Secret, WipedBuffer};
@@ -14,19 +15,29 @@ use crate::time::Moment;
 
 use super::endpoint::PATH;
 
+/// The statuses that are answered with here.
+pub(super) const STATUSES: [u16; 5] = [200, 400, 403, 405, 503];
+
 /// Everything that an answer depends on, besides the request and the time.
 pub(super) struct Responder {
     token: Arc<Secret>,
     hosts: [String; 3],
     scheme: Scheme,
     store: Arc<CredentialStore>,
+    requests: Counts<u16>,
 }
 
 impl Responder {
     /// Answers for `scheme`, to whoever shows `token` and asked for this address by one of loopback's names.
-    pub(super) fn new(at: SocketAddr, token: Arc<Secret>, scheme: Scheme, store: Arc<CredentialStore>) -> Self {
+    pub(super) fn new(
+        at: SocketAddr,
+        token: Arc<Secret>,
+        scheme: Scheme,
+        store: Arc<CredentialStore>,
+        requests: Counts<u16>,
+    ) -> Self {
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", at.port()));
-        Self { token, hosts, scheme, store }
+        Self { token, hosts, scheme, store, requests }
     }
 
     fn judge(&self, head: &Head<'_>, at: Moment) -> Answer {
@@ -92,10 +103,12 @@ impl HttpService for Responder {
     const NAME: &'static str = "endpoint";
 
     fn answer(&self, request: Result<&Head<'_>, Http1Error>, at: Moment) -> Answer {
-        match request {
+        let answer = match request {
             Ok(head) => self.judge(head, at),
             Err(_) => error(Status::BadRequest, "BAD_REQUEST", "This is not a request that an SDK sends."),
-        }
+        };
+        self.requests.add(answer.status.code());
+        answer
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::counter::Counts;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::name::Scheme;
 use crate::secret::Secret;
@@ -12,7 +13,7 @@ use crate::store::CredentialStore;
 use crate::sys::http_server::{HttpLimits, HttpListener, RunningHttpServer};
 use crate::time::Clock;
 
-use super::answer::Responder;
+use super::answer::{Responder, STATUSES};
 
 /// The one path that is answered.
 pub const PATH: &str = "/v1/credentials";
@@ -59,15 +60,17 @@ impl LoopbackEndpoint {
             return Err(EndpointError::NotLoopback { listen });
         }
         let listener = HttpListener::bind(listen).map_err(|kind| EndpointError::Bind { listen, kind })?;
-        let responder = Responder::new(listener.local_addr(), token, scheme, store);
+        let requests = Counts::of(STATUSES);
+        let responder = Responder::new(listener.local_addr(), token, scheme, store, requests.clone());
         let server = listener.serve(responder, LIMITS, clock).map_err(|_| EndpointError::NoThread)?;
-        Ok(RunningEndpoint { server })
+        Ok(RunningEndpoint { server, requests })
     }
 }
 
 /// An endpoint at work. Dropping it closes the port and every connection at once and waits for the threads.
 pub struct RunningEndpoint {
     server: RunningHttpServer,
+    requests: Counts<u16>,
 }
 
 impl RunningEndpoint {
@@ -81,6 +84,12 @@ impl RunningEndpoint {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// How many requests were answered, by HTTP status.
+    #[must_use]
+    pub fn requests(&self) -> Counts<u16> {
+        self.requests.clone()
     }
 }
 
