@@ -39,6 +39,7 @@ pub mod name;
 pub mod provider;
 pub mod secret;
 pub mod sink;
+pub mod status;
 pub mod store;
 pub mod sys;
 pub mod time;
