@@ -28,6 +28,7 @@ pub mod audit;
 #[doc(hidden)]
 pub mod codec;
 pub mod config;
+pub mod counter;
 pub mod credential;
 pub mod distribute;
 pub mod error;
@@ -38,6 +39,7 @@ pub mod name;
 pub mod provider;
 pub mod secret;
 pub mod sink;
+pub mod status;
 pub mod store;
 pub mod sys;
 pub mod time;

@@ -84,6 +84,12 @@ impl WipedBuffer {
         Self { bytes: Zeroizing::new(vec![0; length].into_boxed_slice()), length }
     }
 
+    /// A buffer that is full of `bytes`. The caller wipes its own copy, if it has to be.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        Self { bytes: Zeroizing::new(Box::from(bytes)), length: bytes.len() }
+    }
+
     /// Appends `bytes`.
     ///
     /// # Errors

@@ -12,18 +12,18 @@ const LEVELS: &[&[&str]] = &[
     &["role"],
     &["arguments"],
     &["config"],
-    &["manager", "distribute", "sink"],
+    &["manager", "distribute", "sink", "status"],
     &["ingest", "provider"],
     &["audit"],
     &["store"],
     &["identity", "credential"],
     &["sys"],
     &["codec"],
-    &["secret", "time", "name", "error"],
+    &["secret", "time", "name", "error", "counter"],
 ];
 
 /// Arrows that go down and are forbidden all the same: the raw token cannot reach an executor.
-const NEVER_IDENTITY: &[&str] = &["distribute", "sink", "store", "credential", "audit"];
+const NEVER_IDENTITY: &[&str] = &["distribute", "sink", "status", "store", "credential", "audit"];
 
 /// What may be named only in these places.
 const HOMES: &[(&str, &[&str])] = &[
@@ -57,7 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "manager/work.rs",
             "distribute/server.rs",
             "distribute/client.rs",
-            "sink/endpoint.rs",
+            "sys/http_server.rs",
             "sys/process.rs",
         ],
     ),

@@ -9,7 +9,7 @@ mod tokens;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use folder::Folder;
 use safe_conduct::identity::Algorithm;
@@ -216,4 +216,176 @@ fn a_driver_ends_in_order_when_it_is_told_to() {
     assert!(Command::new(PROGRAM).args(["ready", "--directory"]).arg(directory).status().unwrap().success());
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A role of the binary with a status listener, ended with the test.
+struct Watched {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Watched {
+    fn start(mut command: Command) -> Self {
+        command.args(["--conf", "spark.security.oidc.status.listen=127.0.0.1:0"]);
+        let mut child = command.spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log, said: String::new() }
+    }
+
+    /// Reads the log until it has said `what`, and gives the word behind it.
+    fn word_after(&mut self, what: &str) -> String {
+        while !self.said.lines().any(|line| line.contains(what)) || !self.said.ends_with('\n') {
+            assert!(self.log.read_line(&mut self.said).unwrap() > 0, "{}", self.said);
+        }
+        let rest = self.said.split(what).nth(1).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    }
+
+    fn status_address(&mut self) -> String {
+        self.word_after("status at http://").trim_end_matches("/readyz").to_owned()
+    }
+
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The driver of `job` and an executor that has its credentials, with the addresses of their status listeners.
+fn driver_and_executor(job: &Job) -> [(Watched, String); 2] {
+    let mut driver = Watched::start(job.command(&["driver"]));
+    let at = driver.word_after("answering executors at ");
+    let settings = [
+        ("distribution.driver", at),
+        ("distribution.keyFile", job.folder.path("keys/executors.pem").display().to_string()),
+        ("endpoint.directory", job.folder.path("run-executor").display().to_string()),
+        ("startTimeout", "60s".to_owned()),
+    ];
+    let mut command = job.command(&["executor"]);
+    command.env("HOSTNAME", "exec-77");
+    for (key, value) in settings {
+        command.arg("--conf").arg(format!("spark.security.oidc.{key}={value}"));
+    }
+    let mut executor = Watched::start(command);
+    let addresses = [driver.status_address(), executor.status_address()];
+    driver.word_after("serving credentials at ");
+    executor.word_after("serving credentials at ");
+    let [of_driver, of_executor] = addresses;
+    [(driver, of_driver), (executor, of_executor)]
+}
+
+#[test]
+fn both_roles_show_their_status_and_nothing_secret_and_no_name_is_in_it() {
+    let job = Job::new(200, &credentials());
+    let token = job.write_token("alice", 600);
+    let roles = driver_and_executor(&job);
+    let file = |name: &str| std::fs::read_to_string(job.folder.path(name)).unwrap();
+    let secrets = [
+        "PLANTED".to_owned(),
+        "ASIAEXAMPLE".to_owned(),
+        "alice".to_owned(),
+        "exec-77".to_owned(),
+        "127.0.0.1".to_owned(),
+        file("run/endpoint.token"),
+        file("run-executor/endpoint.token"),
+    ];
+    for (number, (_, address)) in roles.iter().enumerate() {
+        assert!(get(address, "/livez").ends_with("\r\n\r\nalive\n"));
+        assert!(get(address, "/readyz").ends_with("\r\n\r\nready\n"));
+        let metrics = get(address, "/metrics");
+        for line in [
+            "safe_conduct_ready 1",
+            "safe_conduct_credential_version 1",
+            "safe_conduct_credential_expiry_seconds{scheme=\"s3a\"} 3",
+            "safe_conduct_last_success_timestamp_seconds{scheme=\"s3a\"} 1",
+            "safe_conduct_asks_total{outcome=\"refused\"} ",
+            "safe_conduct_endpoint_requests_total{status=\"200\"} 0",
+        ] {
+            assert!(metrics.contains(&format!("\n{line}")), "{line}: {metrics}");
+        }
+        assert_eq!(metrics.contains("\nsafe_conduct_token_worse_total 0\n"), number == 0, "{metrics}");
+        for path in ["/livez", "/readyz", "/metrics", "/", "/v1/credentials", "/debug/pprof", "/metrics?x=1"] {
+            let answer = get(address, path);
+            assert!(token.split('.').all(|part| !answer.contains(part)), "{path}: {answer}");
+            assert!(secrets.iter().all(|secret| !answer.contains(secret.as_str())), "{path}: {answer}");
+        }
+    }
+    assert!(get(&roles[1].1, "/metrics").contains("\nsafe_conduct_asks_total{outcome=\"bundle\"} 1\n"));
+}
+
+#[test]
+fn scrapes_and_hostile_requests_leave_the_drivers_memory_as_it_was() {
+    let job = Job::new(200, &credentials());
+    let mut driver = Watched::start(job.command(&["driver"]));
+    let address = driver.status_address();
+    driver.word_after("serving credentials at ");
+    let rounds = |from: u32| {
+        for number in from..from + 500 {
+            get(&address, "/metrics");
+            get(&address, &format!("/{number}{}", "x".repeat(1_500)));
+            get(&address, &"y".repeat(3_000));
+            drop(TcpStream::connect(&address).unwrap());
+        }
+    };
+    rounds(0);
+    let before = driver.resident();
+    rounds(500);
+    assert!(driver.resident() <= before + 256, "KiB: {before} before, {} after", driver.resident());
+}
+
+#[test]
+fn a_role_that_still_waits_for_credentials_is_alive_and_not_ready() {
+    let job = Job::new(200, &credentials());
+    std::fs::remove_file(job.folder.path("token")).unwrap();
+    let long = ["--conf", "spark.security.oidc.startTimeout=1h"];
+    let nobody = ["--conf", "spark.security.oidc.distribution.driver=127.0.0.1:1"];
+    for role in ["driver", "executor"] {
+        let mut command = job.command(&[role]);
+        command.args(long).args(nobody);
+        let mut waiting = Watched::start(command);
+        let address = waiting.status_address();
+        assert!(get(&address, "/livez").starts_with("HTTP/1.1 200 OK\r\n"), "{role}");
+        let answer = get(&address, "/readyz");
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{role}: {answer}");
+        assert!(answer.ends_with("\r\n\r\nnot ready: NO_CREDENTIALS_YET\n"), "{role}: {answer}");
+        assert!(!get(&address, "/metrics").contains("safe_conduct_endpoint_requests_total"), "{role}");
+    }
+}
+
+#[test]
+fn a_status_address_that_is_taken_ends_the_start_before_anything_is_exchanged() {
+    let job = Job::new(200, &credentials());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let setting = format!("spark.security.oidc.status.listen={}", taken.local_addr().unwrap());
+    let (output, _, error) = job.run(&["driver", "--conf", &setting]);
+    assert_eq!(output.status.code(), Some(78), "{error}");
+    assert!(error.contains("error[STATUS_BIND]: ") && error.contains("status.listen"), "{error}");
+    assert_eq!(job.audit(), "");
+    let (output, _, error) = job.run(&["driver", "--conf", "spark.security.oidc.status.listen=on"]);
+    assert_eq!(output.status.code(), Some(78), "{error}");
+    assert!(error.contains("error[CONFIG_INVALID_VALUE]: spark.security.oidc.status.listen must be address:port"));
+}
+
+#[test]
+fn there_is_no_status_listener_unless_one_is_wanted() {
+    let job = Job::new(200, &credentials());
+    let (output, _, error) = job.run(&["driver", "--", "true"]);
+    assert_eq!((output.status.code(), error.contains("status at")), (Some(0), false), "{error}");
 }

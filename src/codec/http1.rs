@@ -2,9 +2,11 @@
 //!
 //! The reader takes less than RFC 9112 allows a client to send: whatever two parsers could read in two ways is refused.
 
+mod answer;
+
 use std::fmt;
 
-use crate::secret::{BufferFull, WipedBuffer};
+pub use answer::{Answer, Content, Status, write_answer};
 
 /// Longest request line with its end: SDKs send under 300 bytes, and a path of ours has 15.
 pub const MAX_REQUEST_LINE: usize = 2 * 1024;
@@ -199,54 +201,6 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// The statuses that we answer with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Status {
-    /// 200.
-    Ok,
-    /// 400: the head breaks a rule of this file.
-    BadRequest,
-    /// 403.
-    Forbidden,
-    /// 405: only GET is known.
-    MethodNotAllowed,
-    /// 503.
-    ServiceUnavailable,
-}
-
-impl Status {
-    /// The status line's end, and the header that only this status has (RFC 9110, section 15.5.6: 405 has Allow).
-    fn line(self) -> &'static str {
-        match self {
-            Self::Ok => "200 OK",
-            Self::BadRequest => "400 Bad Request",
-            Self::Forbidden => "403 Forbidden",
-            Self::MethodNotAllowed => "405 Method Not Allowed\r\nAllow: GET",
-            Self::ServiceUnavailable => "503 Service Unavailable",
-        }
-    }
-}
-
-/// A whole answer, head and JSON body in one piece: two writes would wait for each other (Nagle's algorithm against
-/// delayed acknowledgements) some 40 ms.
-///
-/// # Errors
-/// [`BufferFull`] cannot happen: the buffer is made to measure.
-pub fn write_answer(status: Status, body: &[u8], close: bool) -> Result<WipedBuffer, BufferFull> {
-    let head = format!(
-        "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-         X-Content-Type-Options: nosniff\r\n{}\r\n",
-        status.line(),
-        body.len(),
-        if close { "Connection: close\r\n" } else { "" },
-    );
-    let mut answer = WipedBuffer::with_capacity(head.len().saturating_add(body.len()));
-    answer.push(head.as_bytes())?;
-    answer.push(body)?;
-    Ok(answer)
-}
-
 /// Why bytes are no request that we read. Nothing of the bytes is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -432,14 +386,5 @@ mod tests {
         }
         assert_eq!(refusal("GET / HTTP/1.1\r\n\r\n"), Some(Http1Error::HostCount { count: 0 }));
         assert_eq!(refusal(&with_header("Content-Length: 0")), None);
-    }
-
-    #[test]
-    fn an_answer_is_one_piece_with_head_and_body() {
-        let answer = write_answer(Status::MethodNotAllowed, b"{}", true).unwrap();
-        let expected = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nContent-Type: application/json\r\n\
-                        Content-Length: 2\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
-                        Connection: close\r\n\r\n{}";
-        assert_eq!(std::str::from_utf8(answer.as_slice()).unwrap(), expected);
     }
 }

@@ -30,6 +30,8 @@ pub struct DriverConfig {
     pub poll_interval: Duration,
     /// The endpoint for the driver's own pod.
     pub endpoint: EndpointConfig,
+    /// Where the status listener is; `None`: there is none.
+    pub status: Option<SocketAddr>,
     /// Where audit lines go; `None`: standard error.
     pub audit_file: Option<PathBuf>,
     /// What the user should know, to be said once.
@@ -81,6 +83,7 @@ impl DriverConfig {
             key_file: settings.required_path("distribution.keyFile")?,
             poll_interval: poll_interval(&settings)?,
             endpoint: EndpointConfig::from_settings(&settings)?,
+            status: status(&settings)?,
             audit_file: settings.path("audit.file"),
             warnings: settings.take_warnings(),
         })
@@ -112,6 +115,11 @@ impl EndpointConfig {
 /// `distribution.pollInterval`.
 pub(super) fn poll_interval(settings: &Settings) -> Result<Duration, ConfigError> {
     settings.duration("distribution.pollInterval", POLL_INTERVAL, SECOND.saturating_mul(5), SECOND.saturating_mul(600))
+}
+
+/// `status.listen`.
+pub(super) fn status(settings: &Settings) -> Result<Option<SocketAddr>, ConfigError> {
+    settings.parsed("status.listen", str::parse::<SocketAddr>)
 }
 
 /// `$XDG_RUNTIME_DIR/safe-conduct`: per user and mode 0700 where there is one.

@@ -1,9 +1,10 @@
 //! The executor's settings.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::driver::{EndpointConfig, poll_interval};
+use super::driver::{EndpointConfig, poll_interval, status};
 use super::error::ConfigError;
 use super::exchange::start_timeout;
 use super::raw::{Settings, full, invalid};
@@ -25,6 +26,8 @@ pub struct ExecutorConfig {
     pub start_timeout: Duration,
     /// The endpoint for the command.
     pub endpoint: EndpointConfig,
+    /// Where the status listener is; `None`: there is none.
+    pub status: Option<SocketAddr>,
     /// What the user should know, to be said once.
     pub warnings: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl ExecutorConfig {
             poll_interval: poll_interval(&settings)?,
             start_timeout: start_timeout(&settings)?,
             endpoint: EndpointConfig::from_settings(&settings)?,
+            status: status(&settings)?,
             warnings: settings.take_warnings(),
         })
     }

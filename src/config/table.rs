@@ -135,6 +135,7 @@ pub const SETTINGS: &[Setting] = &[
         "where the endpoint's token and URL are written",
     ),
     setting("audit.file", "standard error", "a path", "one JSON line for each event"),
+    setting("status.listen", "off", "address:port", "where /livez, /readyz and /metrics are answered, to anybody"),
 ];
 
 /// Keys of Spark proposals that never became settings here, and what to use instead.

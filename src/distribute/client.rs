@@ -104,6 +104,17 @@ pub enum AskOutcome {
 }
 
 impl AskOutcome {
+    /// Which of [`ASK_OUTCOMES`](crate::distribute::ASK_OUTCOMES) it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bundle { .. } => "bundle",
+            Self::Unchanged => "unchanged",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+
     /// What is wrong and what it means, if something is.
     #[must_use]
     pub fn trouble(&self) -> Option<(&dyn fmt::Display, Facts)> {

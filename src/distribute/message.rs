@@ -96,6 +96,15 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Which of [`ASK_OUTCOMES`](crate::distribute::ASK_OUTCOMES) it is.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Bundle(_) => "bundle",
+            Self::Unchanged => "unchanged",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// The whole frame.
     ///
     /// # Errors

@@ -56,5 +56,8 @@ pub use message::{MessageError, Refusal};
 pub use server::ServerLimits;
 pub use server::{DriverServer, RunningServer, ServerSettings};
 
+/// What becomes of an ask, as both sides count it: one of three answers, or none.
+pub const ASK_OUTCOMES: [&str; 4] = ["bundle", "unchanged", "refused", "failed"];
+
 /// The version of what the frames mean. Both sides must say the same.
 pub const PROTOCOL: u16 = 1;

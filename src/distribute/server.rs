@@ -11,12 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::audit::{AuditEvent, AuditLog};
+use crate::counter::Counts;
 use crate::distribute::gate::Gate;
 use crate::distribute::key_file::KeyFile;
 use crate::distribute::message::{Ask, MAX_ASK, Reply, Timing};
 use crate::distribute::quota::Quota;
 use crate::distribute::wire::{PeerFault, read_frame};
-use crate::distribute::{ListenAddress, MessageError, Refusal, ServeError, pace};
+use crate::distribute::{ASK_OUTCOMES, ListenAddress, MessageError, Refusal, ServeError, pace};
 use crate::store::{CredentialStore, Version};
 use crate::sys::random::Random;
 use crate::time::Clock;
@@ -109,6 +110,7 @@ impl DriverServer {
             random,
             audit,
             first_asks: Mutex::new(Quota::new(AUDIT_QUOTA, Duration::from_secs(1))),
+            asks: Counts::of(ASK_OUTCOMES),
             complaints: Mutex::new(Quota::new(1, Duration::from_secs(10))),
             stopping: Mutex::new(false),
             stop: Condvar::new(),
@@ -150,6 +152,12 @@ impl RunningServer {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What became of asks, by [`ASK_OUTCOMES`].
+    #[must_use]
+    pub fn asks(&self) -> Counts<&'static str> {
+        self.server.asks.clone()
     }
 
     /// Stops it.
@@ -195,6 +203,7 @@ struct Server {
     /// The connection that each thread has now, so that stopping need not wait for it.
     open: Vec<Mutex<Option<Arc<TcpStream>>>>,
     first_asks: Mutex<Quota>,
+    asks: Counts<&'static str>,
     complaints: Mutex<Quota>,
     stopping: Mutex<bool>,
     stop: Condvar,
@@ -225,7 +234,7 @@ impl Server {
 
     fn receive(&self, socket: TcpStream, peer: IpAddr, open: &Mutex<Option<Arc<TcpStream>>>) {
         // Who is not admitted is closed at once.
-        let Some(mut admission) = Admission::ask(&self.gate, peer) else { return };
+        let Some(mut admission) = Admission::ask(&self.gate, peer) else { return self.asks.add("failed") };
         let socket = Arc::new(socket);
         *lock(open) = Some(Arc::clone(&socket));
         // The stop may have come before the line above; it then did not see this connection.
@@ -233,9 +242,13 @@ impl Server {
             // What a peer sends must not cost a thread, whatever it makes us do.
             let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(socket, peer, &mut admission)));
             match served {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => self.complain(format_args!("{peer} got no answer: {fault}")),
+                Ok(Ok(outcome)) => self.asks.add(outcome),
+                Ok(Err(fault)) => {
+                    self.asks.add("failed");
+                    self.complain(format_args!("{peer} got no answer: {fault}"));
+                }
                 Err(_) => {
+                    self.asks.add("failed");
                     self.complain(format_args!("{peer} got no answer: serving it panicked; report this as a bug"))
                 }
             }
@@ -243,7 +256,12 @@ impl Server {
         *lock(open) = None;
     }
 
-    fn answer(&self, socket: Arc<TcpStream>, peer: IpAddr, admission: &mut Admission<'_>) -> Result<(), PeerFault> {
+    fn answer(
+        &self,
+        socket: Arc<TcpStream>,
+        peer: IpAddr,
+        admission: &mut Admission<'_>,
+    ) -> Result<&'static str, PeerFault> {
         // Each side writes little and then waits: holding back small packets would only cost time.
         let _ = socket.set_nodelay(true);
         let mut stream = self.keys.current().tls().accept(socket, self.limits.authenticate)?;
@@ -258,7 +276,7 @@ impl Server {
         let frame = reply.encode(Timing { now: self.clock.moment().wall, next_ask })?;
         stream.write_all(frame.as_slice())?;
         stream.close();
-        Ok(())
+        Ok(reply.outcome())
     }
 
     fn reply(&self, ask: &Ask, peer: IpAddr) -> (Reply, Duration) {

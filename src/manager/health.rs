@@ -1,12 +1,13 @@
-//! What the renewal says of its troubles: each once while it lasts. Counts what befalls the identity token.
+//! What the renewal says of its troubles: each once while it lasts. Keeps count for whoever watches.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StartError;
-use crate::error::Actionable;
+use crate::error::{Actionable, Facts, Retry};
 use crate::ingest::IngestError;
 use crate::name::Scheme;
+use crate::time::Timestamp;
 
 /// What the token file holds now, compared with the last good token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,18 +35,34 @@ pub struct TokenHealth {
     pub times_worse: u64,
 }
 
-/// Where the renewal thread leaves the token's state for others to read.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SharedTokenHealth(Arc<Mutex<TokenHealth>>);
+/// How the renewal fares.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RenewalReport {
+    /// The identity token.
+    pub token: TokenHealth,
+    /// How often each code was met, by scheme; without one where it is no exchange's. A state that lasts is met at
+    /// each look.
+    pub failures: BTreeMap<(Option<Scheme>, &'static str), u64>,
+    /// When each scheme last got a credential.
+    pub last_success: BTreeMap<Scheme, Timestamp>,
+    /// The codes of troubles that last and that waiting does not mend: somebody has to do something, or to put another
+    /// token there. Without a scheme it is the token's.
+    pub stuck: BTreeMap<Option<Scheme>, &'static str>,
+}
 
-impl SharedTokenHealth {
-    pub(super) fn get(&self) -> TokenHealth {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// A view of the renewal for other threads.
+#[derive(Debug, Clone, Default)]
+pub struct RenewalWatch(Arc<Mutex<RenewalReport>>);
+
+impl RenewalWatch {
+    /// How it fares now.
+    #[must_use]
+    pub fn report(&self) -> RenewalReport {
+        self.lock().clone()
     }
 
     fn become_state(&self, state: TokenState) {
-        // Plain numbers: a panic elsewhere leaves nothing half done.
-        let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = &mut self.lock().token;
         if health.state != state {
             health.state = state;
             match state {
@@ -54,6 +71,21 @@ impl SharedTokenHealth {
                 TokenState::NoneYet | TokenState::Good => {}
             }
         }
+    }
+
+    fn failed(&self, scheme: Option<&Scheme>, facts: Facts) {
+        let mut report = self.lock();
+        let count = report.failures.entry((scheme.cloned(), facts.code)).or_default();
+        *count = count.saturating_add(1);
+        match facts.retry {
+            Retry::Never | Retry::OnNewToken => report.stuck.insert(scheme.cloned(), facts.code),
+            Retry::Backoff => report.stuck.remove(&scheme.cloned()),
+        };
+    }
+
+    /// Each change leaves whole numbers and whole entries: a panic elsewhere leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, RenewalReport> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,19 +96,19 @@ type Said = (&'static str, Option<&'static str>);
 #[derive(Debug)]
 pub(super) struct Health {
     lasting: BTreeMap<Option<Scheme>, Said>,
-    token: SharedTokenHealth,
+    watch: RenewalWatch,
 }
 
 impl Health {
-    pub(super) fn new(token: SharedTokenHealth) -> Self {
-        Self { lasting: BTreeMap::new(), token }
+    pub(super) fn new(watch: RenewalWatch) -> Self {
+        Self { lasting: BTreeMap::new(), watch }
     }
 
     /// Says a failure, unless it was the last thing said of its kind.
     pub(super) fn failed(&mut self, error: &StartError) {
         match error {
-            StartError::Token(IngestError::NotRotated { .. }) => self.token.become_state(TokenState::NotRotated),
-            StartError::Token(IngestError::Worse { .. }) => self.token.become_state(TokenState::Worse),
+            StartError::Token(IngestError::NotRotated { .. }) => self.watch.become_state(TokenState::NotRotated),
+            StartError::Token(IngestError::Worse { .. }) => self.watch.become_state(TokenState::Worse),
             _ => {}
         }
         let scheme = match error {
@@ -88,6 +120,7 @@ impl Health {
             _ => None,
         };
         let facts = error.facts();
+        self.watch.failed(scheme.as_ref(), facts);
         let said = (facts.code, cause);
         if self.lasting.insert(scheme, said) != Some(said) {
             log::warn!("[{}] {error}. {}", facts.code, facts.remedy);
@@ -95,15 +128,17 @@ impl Health {
     }
 
     pub(super) fn token_is_good(&mut self) {
-        self.token.become_state(TokenState::Good);
+        self.watch.become_state(TokenState::Good);
         self.over(None);
     }
 
-    pub(super) fn has_credential(&mut self, scheme: &Scheme) {
+    pub(super) fn has_credential(&mut self, scheme: &Scheme, now: Timestamp) {
+        self.watch.lock().last_success.insert(scheme.clone(), now);
         self.over(Some(scheme.clone()));
     }
 
     fn over(&mut self, trouble: Option<Scheme>) {
+        self.watch.lock().stuck.remove(&trouble);
         if let Some((code, _)) = self.lasting.remove(&trouble) {
             log::info!("recovered from {code}");
         }

@@ -21,10 +21,9 @@ use crate::store::{CredentialStore, Epoch};
 use crate::sys::random::{Random, RandomError};
 use crate::time::Clock;
 
-pub use health::{TokenHealth, TokenState};
+pub use health::{RenewalReport, RenewalWatch, TokenHealth, TokenState};
 pub use schedule::RenewalSettings;
 
-use health::SharedTokenHealth;
 use work::{Inbox, Renewal};
 
 /// How long one exchange may take before the manager counts it as failed: three HTTP time limits of 10 s.
@@ -72,13 +71,20 @@ pub struct ManagerParts {
 pub struct UserCredentialManager {
     parts: ManagerParts,
     settings: ManagerSettings,
+    watch: RenewalWatch,
 }
 
 impl UserCredentialManager {
     /// A manager that has not started.
     #[must_use]
     pub fn new(parts: ManagerParts, settings: ManagerSettings) -> Self {
-        Self { parts, settings }
+        Self { parts, settings, watch: RenewalWatch::default() }
+    }
+
+    /// A view of the renewal, from before it starts.
+    #[must_use]
+    pub fn watch(&self) -> RenewalWatch {
+        self.watch.clone()
     }
 
     /// Makes the first exchange of every scheme and returns once all have a credential.
@@ -112,19 +118,19 @@ impl UserCredentialManager {
         }
         let mut epoch = [0; 16];
         self.parts.random.fill(&mut epoch).map_err(|RandomError| StartError::NoRandomness)?;
-        let (inbox, health) = (Arc::new(Inbox::new()), SharedTokenHealth::default());
+        let inbox = Arc::new(Inbox::new());
         let mut renewal = Renewal::new(
             self.parts,
             self.settings,
             Epoch(epoch),
             Arc::clone(&inbox),
             work::in_threads(),
-            health.clone(),
+            self.watch,
             Box::new(started),
         );
         let builder = std::thread::Builder::new().name("renewal".to_owned()).stack_size(STACK);
         let thread = builder.spawn(move || renewal.run()).map_err(|_| StartError::NoThread)?;
-        Ok(RunningManager { inbox, health, thread: Some(thread) })
+        Ok(RunningManager { inbox, thread: Some(thread) })
     }
 }
 
@@ -139,7 +145,6 @@ impl fmt::Debug for UserCredentialManager {
 #[derive(Debug)]
 pub struct RunningManager {
     inbox: Arc<Inbox>,
-    health: SharedTokenHealth,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -147,12 +152,6 @@ impl RunningManager {
     /// Looks at the token and at the clock now, instead of at the next due time.
     pub fn check_now(&self) {
         self.inbox.poke();
-    }
-
-    /// The state of the identity token, and how often it went wrong.
-    #[must_use]
-    pub fn token_health(&self) -> TokenHealth {
-        self.health.get()
     }
 }
 

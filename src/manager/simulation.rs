@@ -2,12 +2,13 @@
 
 mod exchanges;
 mod token;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::health::SharedTokenHealth;
+use super::health::RenewalWatch;
 use super::work::{Inbox, Renewal};
 use super::{ManagerParts, ManagerSettings, RenewalSettings, StartError};
 use crate::audit::{AuditEvent, AuditLog};
@@ -137,7 +138,7 @@ struct Simulation {
     outside: Outside,
     store: Arc<CredentialStore>,
     inbox: Arc<Inbox>,
-    health: SharedTokenHealth,
+    watch: RenewalWatch,
     renewal: Renewal,
     started: Arc<Mutex<Option<Result<(), StartError>>>>,
     ended: bool,
@@ -188,9 +189,9 @@ impl Simulation {
             true
         });
         let tell = Box::new(move |outcome| *tell.lock().unwrap() = Some(outcome));
-        let health = SharedTokenHealth::default();
-        let renewal = Renewal::new(parts, settings, Epoch([7; 16]), Arc::clone(&inbox), runner, health.clone(), tell);
-        Self { outside, store, inbox, health, renewal, started, ended: false, steps: 0, hanging }
+        let watch = RenewalWatch::default();
+        let renewal = Renewal::new(parts, settings, Epoch([7; 16]), Arc::clone(&inbox), runner, watch.clone(), tell);
+        Self { outside, store, inbox, watch, renewal, started, ended: false, steps: 0, hanging }
     }
 
     /// Lets so many seconds pass, in the steps that the manager asks for. It must not ask for more than one or two a

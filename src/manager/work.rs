@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::cycle::{Cycle, Identity, LEAST_TOKEN_LIFE, Seen};
-use super::health::{Health, SharedTokenHealth};
+use super::health::{Health, RenewalWatch};
 use super::{ManagerParts, ManagerSettings, STACK, StartError};
 use crate::audit::{AuditEvent, Exchanged};
 use crate::codec::hash::Sha256;
@@ -129,14 +129,14 @@ impl Renewal {
         epoch: Epoch,
         inbox: Arc<Inbox>,
         runner: Runner,
-        health: SharedTokenHealth,
+        watch: RenewalWatch,
         tell: Started,
     ) -> Self {
         let at = parts.clock.moment();
         let schemes = parts.providers.iter().map(|(scheme, _)| scheme.clone());
         let cycle = Cycle::new(schemes, settings.renewal, settings.pin_principal, at);
         let start = Start { tell, since: at.monotonic, timeout: settings.start_timeout, last: None };
-        Self { parts, cycle, epoch, inbox, runner, start: Some(start), health: Health::new(health) }
+        Self { parts, cycle, epoch, inbox, runner, start: Some(start), health: Health::new(watch) }
     }
 
     /// Steps and waits until it is stopped or the start has failed.
@@ -258,6 +258,9 @@ impl Renewal {
                 let used = self.cycle.succeeded(&scheme, generation, Arc::clone(&credential), at, jitter);
                 let bundle = self.cycle.bundle().filter(|_| used);
                 let version = bundle.map(|bundle| self.parts.store.publish(self.epoch, bundle));
+                if used {
+                    self.health.has_credential(&scheme, at.wall);
+                }
                 self.record_credential(&user, &scheme, &credential, version, at.wall);
             }
             Err(error) => {
@@ -285,7 +288,6 @@ impl Renewal {
             now,
         );
         let Some(version) = version else { return };
-        self.health.has_credential(scheme);
         log::info!("scheme {scheme}: credential until {expires_at}, version {}", version.number);
     }
 

@@ -16,6 +16,7 @@ use safe_conduct::time::Clock;
 
 use super::audit_file::AuditFile;
 use super::serving::PreparedEndpoint;
+use super::status::{self, DriverStatus};
 use super::{Command, Failure, parts};
 
 /// Runs the driver until it is told to end, or until its command has ended; gives the exit status.
@@ -54,6 +55,14 @@ pub(crate) fn run(config: DriverConfig, command: Option<Command>) -> Result<u8, 
         },
         config.manager,
     );
+    let source = DriverStatus {
+        store: Arc::clone(&store),
+        renewal: manager.watch(),
+        asks: server.asks(),
+        endpoint: endpoint.requests(),
+    };
+    // Before the first exchange, so that a start that takes long can be watched.
+    let _status = status::serve(config.status, &clock, move |at| source.snapshot(at))?;
     let _manager = match start(manager, &events, waker)? {
         Started::Running(manager) => manager,
         Started::Signal(signal) => return Ok(process::status_of_signal(signal)),

@@ -16,6 +16,7 @@ use safe_conduct::sys::random::SystemRandomness;
 use safe_conduct::time::Clock;
 
 use super::serving::PreparedEndpoint;
+use super::status::{self, ExecutorStatus};
 use super::{Command, Failure};
 
 /// Runs the executor until it is told to end, or until its command has ended; gives the exit status.
@@ -37,9 +38,13 @@ pub(crate) fn run(config: ExecutorConfig, command: Option<Command>) -> Result<u8
         poll_interval: config.poll_interval,
     };
     let client = ExecutorClient::new(settings, Arc::clone(&clock))?;
+    let watched = Arc::new(ExecutorStatus::new(Arc::clone(&store), endpoint.requests(), config.poll_interval));
+    let source = Arc::clone(&watched);
+    let _status = status::serve(config.status, &clock, move |at| source.snapshot(at))?;
     let trouble = Arc::new(Mutex::new(None));
-    let last = Arc::clone(&trouble);
+    let (last, asked) = (Arc::clone(&trouble), Arc::clone(&clock));
     let notify = Box::new(move |outcome: &AskOutcome| {
+        watched.asked(outcome, asked.moment());
         let said = outcome.trouble().map(|(text, facts)| Trouble { text: text.to_string(), facts });
         *last.lock().unwrap_or_else(PoisonError::into_inner) = said;
         waker.wake();

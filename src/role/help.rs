@@ -40,6 +40,8 @@ hand and ends with it; the program can then read the token, which a warning and 
 needed settings (spark.security.oidc. in front):
   identityToken.file, identityToken.issuer, identityToken.audience, aws.roleArn,
   aws.region or aws.stsEndpoint, distribution.keyFile (driver.pem)
+for monitoring: status.listen (off by default): /livez, /readyz, /metrics. Never make /readyz the driver pod's
+  readinessProbe: that would take the driver out of DNS.
 ";
 
 const EXECUTOR: &str = "\
@@ -50,6 +52,7 @@ credentials are in hand, starts it with its environment set, forwards signals, a
 
 needed settings (spark.security.oidc. in front):
   distribution.keyFile (executors.pem); distribution.driver, unless SPARK_DRIVER_URL is set
+for monitoring: status.listen (off by default): /livez, /readyz, /metrics
 ";
 
 const RESOLVE: &str = "\

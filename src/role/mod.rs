@@ -13,6 +13,7 @@ pub(crate) mod parts;
 pub(crate) mod ready;
 pub(crate) mod resolve;
 pub(crate) mod serving;
+pub(crate) mod status;
 
 use std::fmt;
 

@@ -1,9 +1,10 @@
 //! What driver and executor have in common once they hold credentials: the endpoint, the command, the end.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use safe_conduct::config::{ConfigError, EndpointConfig, EndpointDirectory};
+use safe_conduct::counter::Counts;
 use safe_conduct::name::Scheme;
 use safe_conduct::secret::Secret;
 use safe_conduct::sink::{self, EndpointFiles, EndpointSettings, LoopbackEndpoint, RunningEndpoint};
@@ -15,11 +16,15 @@ use safe_conduct::time::Clock;
 
 use super::{Command, Failure, command};
 
+/// The endpoint's requests by status: empty until it is open.
+pub(crate) type EndpointRequests = Arc<OnceLock<Counts<u16>>>;
+
 /// The endpoint before there is anything to serve: its token and files are ready, its port is not open.
 pub(crate) struct PreparedEndpoint {
     config: EndpointConfig,
     files: EndpointFiles,
     token: Arc<Secret>,
+    requests: EndpointRequests,
 }
 
 /// The endpoint at work.
@@ -38,7 +43,12 @@ impl PreparedEndpoint {
             EndpointDirectory::FreshUnder(parent) => fresh_directory(parent, &random)?,
         };
         let (files, token) = EndpointFiles::prepare(&directory, config.token_file.as_deref(), &random)?;
-        Ok(Self { config, files, token: Arc::new(token) })
+        Ok(Self { config, files, token: Arc::new(token), requests: EndpointRequests::default() })
+    }
+
+    /// Where its requests will be counted.
+    pub(crate) fn requests(&self) -> EndpointRequests {
+        Arc::clone(&self.requests)
     }
 
     /// Opens the port: called once the store holds something, so that no SDK ever sees an answer with 5xx while
@@ -46,6 +56,8 @@ impl PreparedEndpoint {
     pub(crate) fn serve(self, store: Arc<CredentialStore>, clock: Arc<dyn Clock>) -> Result<Serving, Failure> {
         let settings = EndpointSettings { listen: self.config.listen, scheme: Scheme::s3a() };
         let endpoint = LoopbackEndpoint::start(settings, Arc::clone(&self.token), store, clock)?;
+        // It is opened once, so nobody has set this before.
+        let _ = self.requests.set(endpoint.requests());
         let url = endpoint.url();
         self.files.publish_url(&url, &SystemRandomness::new())?;
         log::info!("serving credentials at {url}");

@@ -3,21 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::codec::http1::{Head, Status};
+use crate::codec::http1::{Answer, Content, Head, Http1Error, Status};
 use crate::codec::json::{JsonValue, credential_json};
+use crate::counter::Counts;
 use crate::credential::{ServiceCredential, s3a};
 use crate::name::Scheme;
 use crate::secret::{Secret, WipedBuffer};
 use crate::store::CredentialStore;
+use crate::sys::http_server::HttpService;
 use crate::time::Moment;
 
 use super::endpoint::PATH;
 
-/// Status and JSON body.
-pub(super) struct Answer {
-    pub(super) status: Status,
-    pub(super) body: WipedBuffer,
-}
+/// The statuses that are answered with here.
+pub(super) const STATUSES: [u16; 5] = [200, 400, 403, 405, 503];
 
 /// Everything that an answer depends on, besides the request and the time.
 pub(super) struct Responder {
@@ -25,21 +24,31 @@ pub(super) struct Responder {
     hosts: [String; 3],
     scheme: Scheme,
     store: Arc<CredentialStore>,
+    requests: Counts<u16>,
 }
 
 impl Responder {
     /// Answers for `scheme`, to whoever shows `token` and asked for this address by one of loopback's names.
-    pub(super) fn new(at: SocketAddr, token: Arc<Secret>, scheme: Scheme, store: Arc<CredentialStore>) -> Self {
+    pub(super) fn new(
+        at: SocketAddr,
+        token: Arc<Secret>,
+        scheme: Scheme,
+        store: Arc<CredentialStore>,
+        requests: Counts<u16>,
+    ) -> Self {
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{}", at.port()));
-        Self { token, hosts, scheme, store }
+        Self { token, hosts, scheme, store, requests }
     }
 
-    /// The answer at `at`.
-    pub(super) fn answer(&self, head: &Head<'_>, at: Moment) -> Answer {
+    fn judge(&self, head: &Head<'_>, at: Moment) -> Answer {
         // Rule: GET only. Also a browser's preflight (OPTIONS) gets this, and no CORS header, so that the browser
         // itself stops there.
         if head.method() != "GET" {
-            return error(Status::MethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET is answered here.");
+            return error(
+                Status::MethodNotAllowed { allow: "GET" },
+                "METHOD_NOT_ALLOWED",
+                "Only GET is answered here.",
+            );
         }
         if let Err(rule) = self.admit(head) {
             log::debug!("a request to the credentials endpoint was refused: {rule}");
@@ -61,7 +70,7 @@ impl Responder {
             return error(Status::ServiceUnavailable, "CREDENTIALS_EXPIRED", message);
         }
         match container_credentials(credential) {
-            Some(body) => Answer { status: Status::Ok, body },
+            Some(body) => Answer::new(Status::Ok, Content::Json, body),
             None => error(Status::ServiceUnavailable, "CREDENTIALS_INCOMPLETE", "The credential has no AWS keys."),
         }
     }
@@ -90,6 +99,19 @@ impl Responder {
     }
 }
 
+impl HttpService for Responder {
+    const NAME: &'static str = "endpoint";
+
+    fn answer(&self, request: Result<&Head<'_>, Http1Error>, at: Moment) -> Answer {
+        let answer = match request {
+            Ok(head) => self.judge(head, at),
+            Err(_) => error(Status::BadRequest, "BAD_REQUEST", "This is not a request that an SDK sends."),
+        };
+        self.requests.add(answer.status.code());
+        answer
+    }
+}
+
 /// Headers that only a browser (Fetch Standard) or a proxy (RFC 7239, RFC 9110 section 7.6.3) adds.
 fn is_from_browser_or_proxy(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -113,6 +135,7 @@ fn container_credentials(credential: &ServiceCredential) -> Option<WipedBuffer> 
 }
 
 /// An error in the form that AWS SDKs show to their users: so no input and no secret is ever part of it.
-pub(super) fn error(status: Status, code: &str, message: &str) -> Answer {
-    Answer { status, body: credential_json(&[("Code", JsonValue::Text(code)), ("Message", JsonValue::Text(message))]) }
+fn error(status: Status, code: &str, message: &str) -> Answer {
+    let body = credential_json(&[("Code", JsonValue::Text(code)), ("Message", JsonValue::Text(message))]);
+    Answer::new(status, Content::Json, body)
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod environment;
 pub mod file;
 pub mod http;
+pub mod http_server;
 pub mod job_keys;
 #[cfg(feature = "cli")]
 pub mod process;

@@ -1,6 +1,7 @@
 //! What holds for every request head: whole or not at all, refused for good, and printed back as the same head.
 
-use safe_conduct::codec::http1::{MAX_HEAD, MAX_HEADERS, Status, parse_head, write_answer};
+use safe_conduct::codec::http1::{Answer, Content, MAX_HEAD, MAX_HEADERS, Status, parse_head, write_answer};
+use safe_conduct::secret::WipedBuffer;
 
 /// Checks the properties for one input.
 pub fn check(data: &[u8]) {
@@ -34,7 +35,8 @@ pub fn check(data: &[u8]) {
             }
         }
     }
-    let answer = write_answer(Status::Ok, data, false).expect("it is made to measure");
+    let answer = Answer::new(Status::Ok, Content::Json, WipedBuffer::copy_of(data));
+    let answer = write_answer(&answer, false).expect("it is made to measure");
     let announced = format!("Content-Length: {}\r\n", data.len());
     assert!(answer.as_slice().ends_with(data) && answer.as_slice().len() <= data.len() + 200);
     assert!(answer.as_slice().windows(announced.len()).any(|window| window == announced.as_bytes()));

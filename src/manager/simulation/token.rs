@@ -146,19 +146,23 @@ fn a_token_past_its_exp_in_an_unchanged_file_is_a_state_of_its_own_and_is_counte
         world.token = Ok(("alice".to_owned(), START, START + 600));
         world.service = Ok(12 * HOUR);
     });
-    assert_eq!(simulation.health.get(), health(TokenState::NoneYet, 0, 0));
+    assert_eq!(simulation.watch.report().token, health(TokenState::NoneYet, 0, 0));
     simulation.pass(599);
-    assert_eq!(simulation.health.get(), health(TokenState::Good, 0, 0));
+    assert_eq!(simulation.watch.report().token, health(TokenState::Good, 0, 0));
     simulation.pass(31);
-    assert_eq!(simulation.health.get(), health(TokenState::NotRotated, 1, 0), "noticed at the next look");
+    assert_eq!(simulation.watch.report().token, health(TokenState::NotRotated, 1, 0), "noticed at the next look");
     simulation.pass(20 * HOUR);
-    assert_eq!(simulation.health.get(), health(TokenState::NotRotated, 1, 0), "also when renewal is due and fails");
+    assert_eq!(
+        simulation.watch.report().token,
+        health(TokenState::NotRotated, 1, 0),
+        "also when renewal is due and fails"
+    );
     let now = START + 21 * HOUR;
     simulation.set(|world| world.token = Ok(("alice".to_owned(), now, now + 600)));
     simulation.pass(31);
-    assert_eq!(simulation.health.get(), health(TokenState::Good, 1, 0));
+    assert_eq!(simulation.watch.report().token, health(TokenState::Good, 1, 0));
     simulation.pass(2 * HOUR);
-    assert_eq!(simulation.health.get(), health(TokenState::NotRotated, 2, 0));
+    assert_eq!(simulation.watch.report().token, health(TokenState::NotRotated, 2, 0));
 }
 
 #[test]
@@ -171,10 +175,10 @@ fn a_file_that_became_worse_is_a_state_of_its_own_and_is_counted_once() {
         simulation.set(|world| world.token = Err(bad));
         simulation.pass(300);
         times += 1;
-        assert_eq!(simulation.health.get(), health(TokenState::Worse, 0, times), "{bad:?}");
+        assert_eq!(simulation.watch.report().token, health(TokenState::Worse, 0, times), "{bad:?}");
         simulation.set(|world| world.token = Ok(("alice".to_owned(), START + times, START + DAY)));
         simulation.pass(31);
-        assert_eq!(simulation.health.get(), health(TokenState::Good, 0, times), "{bad:?}");
+        assert_eq!(simulation.watch.report().token, health(TokenState::Good, 0, times), "{bad:?}");
     }
     assert_eq!((simulation.owner().as_deref(), simulation.calls().len()), (Some("alice"), 1));
 }
@@ -187,7 +191,7 @@ fn a_file_that_became_worse_stays_so_when_the_last_good_token_expires() {
     simulation.pass(60);
     simulation.set(|world| world.token = Err(Bad::Audience));
     simulation.pass(HOUR);
-    assert_eq!(simulation.health.get(), health(TokenState::Worse, 0, 1));
+    assert_eq!(simulation.watch.report().token, health(TokenState::Worse, 0, 1));
 }
 
 #[test]
@@ -195,12 +199,12 @@ fn a_start_without_a_good_token_and_keys_that_cannot_be_had_are_no_worsening() {
     let mut simulation = Simulation::new();
     simulation.set(|world| world.token = Err(Bad::Empty));
     simulation.pass(60);
-    assert_eq!(simulation.health.get(), health(TokenState::NoneYet, 0, 0));
+    assert_eq!(simulation.watch.report().token, health(TokenState::NoneYet, 0, 0));
     simulation.set(|world| world.token = Ok(("alice".to_owned(), START, START + DAY)));
     simulation.pass(60);
     simulation.set(|world| world.token = Err(Bad::Keys));
     simulation.pass(60);
-    assert_eq!(simulation.health.get(), health(TokenState::Good, 0, 0));
+    assert_eq!(simulation.watch.report().token, health(TokenState::Good, 0, 0));
 }
 
 #[test]
@@ -211,15 +215,19 @@ fn while_a_token_is_good_an_older_one_of_the_same_principal_does_not_replace_it_
     let older = ("alice".to_owned(), START - 61, START + DAY);
     simulation.set(|world| world.token = Ok(older.clone()));
     simulation.pass(59 * 60 + 40);
-    assert_eq!(simulation.health.get(), health(TokenState::Worse, 0, 1));
+    assert_eq!(simulation.watch.report().token, health(TokenState::Worse, 0, 1));
     assert_eq!((simulation.owner(), simulation.calls().len()), (None, 1), "no exchange with it");
     simulation.pass(HOUR + 60);
-    assert_eq!(simulation.health.get(), health(TokenState::Good, 0, 1), "the newer one has expired meanwhile");
+    assert_eq!(simulation.watch.report().token, health(TokenState::Good, 0, 1), "the newer one has expired meanwhile");
     assert_eq!((simulation.owner().as_deref(), simulation.calls().len()), (Some("alice"), 2));
     let calls = simulation.calls().len();
     simulation.set(|world| world.token = Ok(("alice".to_owned(), START - 121, START + DAY)));
     simulation.pass(HOUR);
-    assert_eq!(simulation.health.get(), health(TokenState::Good, 0, 1), "60 s less is within the clocks' difference");
+    assert_eq!(
+        simulation.watch.report().token,
+        health(TokenState::Good, 0, 1),
+        "60 s less is within the clocks' difference"
+    );
     assert!(simulation.calls().len() > calls);
 }
 
