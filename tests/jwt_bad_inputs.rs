@@ -196,7 +196,6 @@ fn bad_inputs_80_to_91_are_refused_for_the_json_of_the_header() {
     let header = |text: &str| said_of_header(text);
     let refused = |source| json(Segment::Header, source);
     let bytes = |bytes: &[u8]| said(&of_bytes(Algorithm::Rs256, bytes, claims(&[]).as_bytes()));
-    let syntax = |column| refused(JsonError::Syntax { line: 1, column });
     let members = |count: usize| {
         let members: Vec<String> = (0..count).map(|number| format!("\"{number}\":0")).collect();
         signed_with_header(Algorithm::Rs256, &format!("{{{}}}", members.join(",")), &claims(&[]))
