@@ -122,6 +122,11 @@ fn a_discovery_document_that_leads_elsewhere_is_refused() {
     for url in ["https://evil.example/keys", "https://issuer.example:8443/keys", "https://issuer.example.evil/keys"] {
         assert!(matches!(with(own, url), KeySourceError::OtherHost), "{url}");
     }
+    let on_loopback = FakeIssuer::new();
+    let document = r#"{"issuer":"https://127.0.0.1","jwks_uri":"http://127.0.0.1/keys"}"#;
+    on_loopback.answers("https://127.0.0.1/.well-known/openid-configuration", 200, document);
+    let error = on_loopback.discovery("https://127.0.0.1").unwrap().keys(None, at(0)).map(|_| ()).unwrap_err();
+    assert!(matches!(error, KeySourceError::OtherHost), "port 80, and no TLS");
     for (url, rule) in [
         ("http://issuer.example/keys", UrlError::NotEncrypted),
         ("https://a@issuer.example/keys", UrlError::UserInformation),

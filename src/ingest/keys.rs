@@ -211,8 +211,14 @@ fn key_set_url(document: &[u8], issuer: &Issuer, base: &ServiceUrl) -> Result<Se
     }
     let url = document.text("jwks_uri").ok().flatten().ok_or(KeySourceError::NoKeySetUrl)?;
     let url = ServiceUrl::new(url).map_err(KeySourceError::KeySetUrl)?;
-    // Rule: the keys are where the issuer is, so that a changed document cannot send us elsewhere.
-    if (url.host(), url.port()) == (base.host(), base.port()) { Ok(url) } else { Err(KeySourceError::OtherHost) }
+    // Rule: the keys are where the issuer is, so that a changed document cannot send us elsewhere. On loopback, where
+    // both are taken, https and http without a port are two ports.
+    if origin(&url).eq(origin(base)) { Ok(url) } else { Err(KeySourceError::OtherHost) }
+}
+
+/// Scheme, host and port as written (RFC 6454, section 4).
+fn origin(url: &ServiceUrl) -> impl Iterator<Item = &str> {
+    url.as_str().split('/').take(3)
 }
 
 /// Loudly where whoever reads the set could sign tokens, and quietly where a key only has another purpose.
