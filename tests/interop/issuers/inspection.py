@@ -21,10 +21,12 @@ class Inspected(NamedTuple):
     code: str
     header: dict
     claims: dict
+    keys: dict
+    """What is said of each of the issuer's keys: `usable`, or why it is not used."""
     rules: dict
     """Each rule's name, with nothing where it passes and its code where it does not."""
     accepted: object
-    """The verdict, or None if there was none: the keys were not to be had."""
+    """The verdict."""
     errors: str
 
 
@@ -49,13 +51,16 @@ class Inspector:
             [BINARY, "inspect", file, "--json", "--show-claims", "--issuer", issuer or self._issuer,
              "--audience", audience or self._audience, *configured, *(["--now", str(now)] if now else [])],
             capture_output=True, text=True, timeout=60, env=clean_environment(), check=False)
-        parts = {"header": {}, "claim": {}, "rule": {}, "verdict": {}}
+        parts = {"header": {}, "claim": {}, "key": {}, "rule": {}, "verdict": {}}
         for line in map(json.loads, ran.stdout.splitlines()):
             # A member's value is shown as the JSON that it was; a rule that passes has no code.
-            value = json.loads(line["value"]) if "value" in line else line.get("code", line.get("accepted"))
+            if line["part"] in ("header", "claim"):
+                value = json.loads(line["value"])
+            else:
+                value = line.get("value", line.get("code", line.get("accepted")))
             parts[line["part"]][line.get("name", "accepted")] = value
         code = re.search(r"^error\[([A-Z0-9_]+)\]: .+\nhint: \S", ran.stderr, re.MULTILINE)
-        return Inspected(ran.returncode, code.group(1) if code else "", parts["header"], parts["claim"],
+        return Inspected(ran.returncode, code.group(1) if code else "", parts["header"], parts["claim"], parts["key"],
                          parts["rule"], parts["verdict"].get("accepted"), ran.stderr)
 
     def accepts(self, token, **changes):
@@ -76,5 +81,7 @@ class Inspector:
     def has_no_keys(self, token, status, code, **changes):
         """Fails unless the keys are not to be had, for the reason that `code` says. Returns what was said."""
         said = self.ask(token, **changes)
-        equal((said.status, said.code, said.accepted), (status, code, None), "exit status, code and verdict")
+        equal((said.status, said.code, said.accepted), (status, code, False), "exit status, code and verdict")
+        equal(said.rules["the issuer's keys"], code, "the rule that needs keys")
+        holds("signature" not in said.rules, "a signature was judged without keys")
         return said
