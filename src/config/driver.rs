@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::distribution;
 use super::error::ConfigError;
 use super::exchange::ExchangeConfig;
 use super::raw::{Settings, invalid};
-use crate::distribute::ListenAddress;
+use crate::distribute::{DriverProof, ListenAddress};
 use crate::manager::{ManagerSettings, RenewalSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,8 +25,8 @@ pub struct DriverConfig {
     pub manager: ManagerSettings,
     /// Where executors ask.
     pub listen: ListenAddress,
-    /// The driver's key file.
-    pub key_file: PathBuf,
+    /// How driver and executors prove themselves.
+    pub proof: DriverProof,
     /// Longest time between two asks of an executor.
     pub poll_interval: Duration,
     /// The endpoint for the driver's own pod.
@@ -78,7 +79,7 @@ impl DriverConfig {
             },
             exchange,
             listen: listen.map_or(ListenAddress::Everywhere, ListenAddress::Exactly),
-            key_file: settings.required_path("distribution.keyFile")?,
+            proof: distribution::driver_proof(&settings)?,
             poll_interval: poll_interval(&settings)?,
             endpoint: EndpointConfig::from_settings(&settings)?,
             audit_file: settings.path("audit.file"),

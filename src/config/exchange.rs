@@ -192,9 +192,7 @@ fn keys(settings: &Settings, signature_checked: bool) -> Result<KeysFrom, Config
     let file = settings.path("jwks.file");
     let url = settings.parsed("jwks.url", ServiceUrl::new)?;
     match (signature_checked, file, url) {
-        (_, Some(_), Some(_)) => {
-            Err(ConfigError::Conflict { key: "spark.security.oidc.jwks.file", other: "spark.security.oidc.jwks.url" })
-        }
+        (_, Some(_), Some(_)) => Err(ConfigError::Conflict { key: full("jwks.file"), other: full("jwks.url") }),
         (false, _, _) => Ok(KeysFrom::Nowhere),
         (true, Some(file), None) => Ok(KeysFrom::File(file)),
         (true, None, Some(url)) => Ok(KeysFrom::Url(url)),

@@ -1,5 +1,6 @@
 //! From settings to what the roles need. The only part of the library that reads the environment.
 
+mod distribution;
 mod driver;
 mod error;
 mod exchange;

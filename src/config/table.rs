@@ -119,7 +119,26 @@ pub const SETTINGS: &[Setting] = &[
         "where the driver answers executors",
     ),
     setting("distribution.driver", "host of SPARK_DRIVER_URL, port 7443", "host:port", "where an executor asks"),
-    setting("distribution.keyFile", "required", "a path", "one of the two files that `safe-conduct keys new` wrote"),
+    setting(
+        "distribution.keyFile",
+        "one of the three ways is required",
+        "a path",
+        "key files: one of the two files that `safe-conduct keys new` wrote",
+    ),
+    setting("distribution.tls.caFile", "none", "a path", "certificates: who vouches for the other side (PEM)"),
+    setting(
+        "distribution.tls.certFile",
+        "none",
+        "a path",
+        "certificates: this side's own, then those that lead to its authority (PEM)",
+    ),
+    setting("distribution.tls.keyFile", "none", "a path", "certificates: the private key of certFile (PEM)"),
+    setting(
+        "distribution.tls.peerName",
+        "none",
+        "a DNS name",
+        "certificates: the name that the other side's certificate must be for, no wildcard",
+    ),
     setting("distribution.pollInterval", "60s", "5s to 10min", "longest time between two asks"),
     setting("endpoint.listen", "127.0.0.1:0", "a loopback address and a port", "where SDKs ask for credentials"),
     setting(

@@ -2,8 +2,8 @@
 //!
 //! # The protocol
 //!
-//! The executor connects, both sides prove themselves in TLS 1.3 with pinned raw public keys (ALPN `safe-conduct/1`),
-//! the executor sends one frame, the driver sends one frame, and both close. Nothing in a frame proves anything: who
+//! The executor connects, both sides prove themselves in TLS 1.3 (ALPN `safe-conduct/1`), with pinned raw public keys
+//! or with certificates, the executor sends one frame, the driver sends one frame, and both close. Nothing in a frame proves anything: who
 //! may ask is decided by TLS alone. First delivery, late join, update, reconnect and a driver's restart are the same
 //! ask; the next ask's `have` is the acknowledgement.
 //!
@@ -38,10 +38,10 @@ mod address;
 mod client;
 mod error;
 mod gate;
-mod key_file;
 #[doc(hidden)]
 pub mod message;
 mod pace;
+mod proof;
 mod quota;
 mod server;
 mod wire;
@@ -52,6 +52,7 @@ pub use client::ClientLimits;
 pub use client::{Answer, AskOutcome, ClientSettings, ExecutorClient, RunningClient};
 pub use error::{AskError, ServeError};
 pub use message::{MessageError, Refusal};
+pub use proof::{DriverProof, ExecutorProof, OwnFiles, PeerFiles, ProofError};
 #[doc(hidden)]
 pub use server::ServerLimits;
 pub use server::{DriverServer, RunningServer, ServerSettings};

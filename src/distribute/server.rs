@@ -5,20 +5,20 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::audit::{AuditEvent, AuditLog};
 use crate::distribute::gate::Gate;
-use crate::distribute::key_file::KeyFile;
 use crate::distribute::message::{Ask, MAX_ASK, Reply, Timing};
+use crate::distribute::proof::Rotated;
 use crate::distribute::quota::Quota;
 use crate::distribute::wire::{PeerFault, read_frame};
-use crate::distribute::{ListenAddress, MessageError, Refusal, ServeError, pace};
+use crate::distribute::{DriverProof, ListenAddress, MessageError, Refusal, ServeError, pace};
 use crate::store::{CredentialStore, Version};
 use crate::sys::random::Random;
+use crate::sys::tls::Acceptor;
 use crate::time::Clock;
 
 /// Stack of a serving thread: a handshake in a debug build needs under half of it.
@@ -54,8 +54,8 @@ impl Default for ServerLimits {
 pub struct ServerSettings {
     /// Where to listen.
     pub listen: ListenAddress,
-    /// The driver's key file. It is read anew for each connection.
-    pub key_file: PathBuf,
+    /// How the two sides prove themselves. Its files are read anew for each connection.
+    pub proof: DriverProof,
     /// Longest time between two asks of an executor.
     pub poll_interval: Duration,
 }
@@ -68,7 +68,7 @@ impl DriverServer {
     /// Listens and serves from now on, also while `store` is still empty.
     ///
     /// # Errors
-    /// [`ServeError`] if the key file, the address or the threads cannot be had.
+    /// [`ServeError`] if the proof's files, the address or the threads cannot be had.
     pub fn start(
         settings: ServerSettings,
         store: Arc<CredentialStore>,
@@ -92,14 +92,14 @@ impl DriverServer {
         random: Arc<dyn Random>,
         audit: Arc<dyn AuditLog>,
     ) -> Result<RunningServer, ServeError> {
-        let keys = KeyFile::open(settings.key_file).map_err(ServeError::Keys)?;
+        let proof = settings.proof.open().map_err(ServeError::Proof)?;
         let (listener, address) = listen(settings.listen)?;
         let failed = |error: std::io::Error| ServeError::Listen { address, kind: error.kind() };
         let address = listener.local_addr().map_err(failed)?;
         let wake = TcpStream::from(OwnedFd::from(listener.try_clone().map_err(failed)?));
         let server = Arc::new(Server {
             listener,
-            keys,
+            proof,
             poll_interval: settings.poll_interval,
             gate: Mutex::new(Gate::new(limits.threads)),
             open: (0..limits.threads).map(|_| Mutex::new(None)).collect(),
@@ -184,7 +184,7 @@ impl fmt::Debug for RunningServer {
 /// What the threads share.
 struct Server {
     listener: TcpListener,
-    keys: KeyFile,
+    proof: Rotated<Acceptor>,
     poll_interval: Duration,
     limits: ServerLimits,
     store: Arc<CredentialStore>,
@@ -246,7 +246,7 @@ impl Server {
     fn answer(&self, socket: Arc<TcpStream>, peer: IpAddr, admission: &mut Admission<'_>) -> Result<(), PeerFault> {
         // Each side writes little and then waits: holding back small packets would only cost time.
         let _ = socket.set_nodelay(true);
-        let mut stream = self.keys.current().tls().accept(socket, self.limits.authenticate)?;
+        let mut stream = self.proof.current().accept(socket, self.limits.authenticate)?;
         admission.authenticated();
         stream.set_deadline(self.limits.exchange);
         let (header, body) = read_frame(&mut stream, MAX_ASK)?;
