@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::distribution;
+use super::distribution::DriverWay;
 use super::error::ConfigError;
 use super::exchange::ExchangeConfig;
 use super::raw::{Settings, invalid};
-use crate::distribute::{DriverProof, ListenAddress};
+use crate::distribute::ListenAddress;
 use crate::manager::{ManagerSettings, RenewalSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub struct DriverConfig {
     /// Where executors ask.
     pub listen: ListenAddress,
     /// How driver and executors prove themselves.
-    pub proof: DriverProof,
+    pub way: DriverWay,
     /// Longest time between two asks of an executor.
     pub poll_interval: Duration,
     /// The endpoint for the driver's own pod.
@@ -79,7 +79,7 @@ impl DriverConfig {
             },
             exchange,
             listen: listen.map_or(ListenAddress::Everywhere, ListenAddress::Exactly),
-            proof: distribution::driver_proof(&settings)?,
+            way: DriverWay::from_settings(&settings)?,
             poll_interval: poll_interval(&settings)?,
             endpoint: EndpointConfig::from_settings(&settings)?,
             audit_file: settings.path("audit.file"),

@@ -8,6 +8,7 @@ mod executor;
 mod raw;
 mod table;
 
+pub use distribution::{DriverWay, ExecutorTokens};
 pub use driver::{DriverConfig, EndpointConfig, EndpointDirectory};
 pub use error::ConfigError;
 pub use exchange::{ExchangeConfig, IdentityConfig, KeysFrom};

@@ -139,6 +139,42 @@ pub const SETTINGS: &[Setting] = &[
         "a DNS name",
         "certificates: the name that the other side's certificate must be for, no wildcard",
     ),
+    setting(
+        "distribution.executorToken.file",
+        "none",
+        "a path",
+        "executors' tokens: the executor's projected service account token, read anew for each ask",
+    ),
+    setting(
+        "distribution.executorToken.issuer",
+        "none",
+        "1 to 2048 printable ASCII characters",
+        "executors' tokens, on the driver as all below: exact `iss`; keys as for jwks.*, if it is identityToken.issuer too, else by discovery",
+    ),
+    setting(
+        "distribution.executorToken.audience",
+        "none",
+        "an audience that is not one of identityToken.audience",
+        "executors' tokens: exact member of `aud`",
+    ),
+    setting(
+        "distribution.executorToken.namespace",
+        "none",
+        "1 to 253 of a-z 0-9 . -",
+        "executors' tokens: exact `/kubernetes.io/namespace`",
+    ),
+    setting(
+        "distribution.executorToken.serviceAccount",
+        "none",
+        "1 to 253 of a-z 0-9 . -",
+        "executors' tokens: exact `/kubernetes.io/serviceaccount/name`",
+    ),
+    setting(
+        "distribution.executorToken.podPrefix",
+        "any pod of that service account",
+        "1 to 253 of a-z 0-9 . -, ending in -",
+        "executors' tokens: what `/kubernetes.io/pod/name` begins with, such as etl-1-exec-",
+    ),
     setting("distribution.pollInterval", "60s", "5s to 10min", "longest time between two asks"),
     setting("endpoint.listen", "127.0.0.1:0", "a loopback address and a port", "where SDKs ask for credentials"),
     setting(

@@ -150,7 +150,12 @@ impl ExecutorClient {
     /// # Errors
     /// [`AskError`] if there is no answer, or none that may be used.
     pub fn ask(&self, have: Option<Version>) -> Result<Answer, AskError> {
-        let ask = Ask { executor: self.settings.name.clone(), have }.encode().map_err(AskError::Ask)?;
+        let ask = Ask { executor: self.settings.name.clone(), have };
+        let ask = match self.settings.proof.token()? {
+            None => ask.encode(),
+            Some(token) => ask.encode_with_token(&token),
+        };
+        let ask = ask.map_err(AskError::Ask)?;
         // Credentials age from before the connection: they were certainly not made later for us.
         let asked_at = self.clock.moment().monotonic;
         let socket = self.connect()?;

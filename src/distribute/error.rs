@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::codec::frame::FrameError;
 use crate::distribute::{DriverAddress, MessageError, ProofError};
 use crate::error::{Actionable, Facts, Fault, Retry};
+use crate::sys::file::FileError;
 use crate::sys::tls::PeerFault;
 
 /// Why the driver's server did not start.
@@ -81,6 +83,13 @@ pub enum AskError {
     },
     /// The ask does not fit into a frame.
     Ask(FrameError),
+    /// The executor's token file cannot be read.
+    Token(FileError),
+    /// The executor's token file holds no text.
+    NoToken {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The driver's name does not resolve.
     DriverName {
         /// Which.
@@ -137,6 +146,8 @@ impl fmt::Display for AskError {
             Self::Proof(error) => error.fmt(f),
             Self::Thread { kind } => write!(f, "the thread that asks the driver cannot be started: {kind}"),
             Self::Ask(error) => write!(f, "the ask cannot be written: {error}"),
+            Self::Token(error) => write!(f, "the executor's token cannot be read: {error}"),
+            Self::NoToken { path } => write!(f, "the executor's token file {} holds no token", path.display()),
             Self::DriverName { driver } => write!(f, "the name of driver {driver} does not resolve"),
             Self::Unreachable { driver, kind } => write!(f, "driver {driver} cannot be reached: {kind}"),
             Self::DriverUnknown { driver } => write!(f, "what answers at {driver} does not hold this job's driver key"),
@@ -157,8 +168,10 @@ impl std::error::Error for AskError {
         match self {
             Self::Proof(error) => Some(error),
             Self::Ask(error) => Some(error),
+            Self::Token(error) => Some(error),
             Self::Answer(error) => Some(error),
             Self::Thread { .. }
+            | Self::NoToken { .. }
             | Self::DriverName { .. }
             | Self::Unreachable { .. }
             | Self::DriverUnknown { .. }
@@ -176,6 +189,13 @@ impl Actionable for AskError {
         match self {
             Self::Proof(error) => error.facts(),
             Self::Answer(error) => error.facts(),
+            Self::Token(error) => error.facts(),
+            Self::NoToken { .. } => Facts::new(
+                "ASK_NO_TOKEN",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Name a projected service account token in distribution.executorToken.file.",
+            ),
             Self::Thread { .. } => Facts::new(
                 "ASK_THREAD",
                 Fault::Configuration,

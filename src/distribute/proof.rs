@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::hash::Sha256;
+use crate::distribute::{AskError, PeerVerifier};
 use crate::error::{Actionable, Facts};
-use crate::secret::WipedBuffer;
+use crate::ingest::{self, IngestError};
+use crate::secret::{Secret, WipedBuffer};
 use crate::sys::certificate_files::{CertificateFilesError, MAX_CERTIFICATES_FILE};
 use crate::sys::file::{self, FileError};
 use crate::sys::job_keys::{JobKeys, JobKeysError, MAX_KEY_FILE};
@@ -24,6 +26,13 @@ pub enum DriverProof {
         /// Who vouches for executors, and their name.
         executors: PeerFiles,
     },
+    /// A certificate on the driver's side; executors send tokens of their own.
+    ExecutorTokens {
+        /// The driver's own.
+        own: OwnFiles,
+        /// Who judges the tokens.
+        verifier: Arc<dyn PeerVerifier>,
+    },
 }
 
 /// How an executor proves itself, and how the driver proves itself to it.
@@ -35,6 +44,13 @@ pub enum ExecutorProof {
     Certificates {
         /// The executors' own.
         own: OwnFiles,
+        /// Who vouches for the driver, and its name.
+        driver: PeerFiles,
+    },
+    /// A token of one's own, for a driver with a certificate.
+    Token {
+        /// The token's file. It is read anew for each ask.
+        token: PathBuf,
         /// Who vouches for the driver, and its name.
         driver: PeerFiles,
     },
@@ -59,6 +75,14 @@ pub struct PeerFiles {
 }
 
 impl DriverProof {
+    /// Who judges the tokens of executors, where they send any.
+    pub(super) fn verifier(&self) -> Option<Arc<dyn PeerVerifier>> {
+        match self {
+            Self::KeyFile(_) | Self::Certificates { .. } => None,
+            Self::ExecutorTokens { verifier, .. } => Some(Arc::clone(verifier)),
+        }
+    }
+
     pub(super) fn open(&self) -> Result<Rotated<Acceptor>, ProofError> {
         match self.clone() {
             Self::KeyFile(path) => Rotated::open(vec![Source::private(path, MAX_KEY_FILE)], |texts| {
@@ -75,11 +99,27 @@ impl DriverProof {
                     Ok(own.mutual_acceptor(Authorities::from_pem(authorities, name.clone())?)?)
                 })
             }
+            Self::ExecutorTokens { own, .. } => Rotated::open(own.sources().collect(), |texts| {
+                let [certificate, key] = texts else { return Err(CertificateFilesError::Library.into()) };
+                Ok(OwnCertificate::from_pem(certificate, key, Purpose::Driver)?.acceptor()?)
+            }),
         }
     }
 }
 
 impl ExecutorProof {
+    /// The executor's token as it is now, if it has to send one.
+    pub(super) fn token(&self) -> Result<Option<Secret>, AskError> {
+        let path = match self {
+            Self::KeyFile(_) | Self::Certificates { .. } => return Ok(None),
+            Self::Token { token, .. } => token,
+        };
+        ingest::read_token(path).map(Some).map_err(|error| match error {
+            IngestError::File(error) => AskError::Token(error),
+            _ => AskError::NoToken { path: path.clone() },
+        })
+    }
+
     pub(super) fn open(&self) -> Result<Rotated<Connector>, ProofError> {
         match self.clone() {
             Self::KeyFile(path) => Rotated::open(vec![Source::private(path, MAX_KEY_FILE)], |texts| {
@@ -94,6 +134,13 @@ impl ExecutorProof {
                     };
                     let own = OwnCertificate::from_pem(certificate, key, Purpose::Executor)?;
                     Ok(own.mutual_connector(Authorities::from_pem(authorities, name.clone())?)?)
+                })
+            }
+            Self::Token { driver, .. } => {
+                let (source, name) = (driver.source(), driver.name);
+                Rotated::open(vec![source], move |texts| {
+                    let [authorities] = texts else { return Err(CertificateFilesError::Library.into()) };
+                    Ok(Authorities::from_pem(authorities, name.clone())?.connector()?)
                 })
             }
         }
