@@ -15,8 +15,10 @@ use certificates::{driver, executor, own, own_of, peer, text};
 use job::Job;
 use job::folder::Folder;
 use rustls::crypto::ring::default_provider;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use safe_conduct::distribute::{
     Answer, AskError, ClientLimits, DriverProof, ExecutorProof, OwnFiles, PeerFiles, ProofError, RunningServer,
     ServeError, ServerLimits,
@@ -68,6 +70,13 @@ fn bad_input_316_a_certificate_of_another_name_or_authority_is_refused_by_the_dr
     assert!(job.audit.0.lock().unwrap().is_empty(), "who is refused never gets to ask");
 }
 
+/// A certificate and a key, whether they belong together or not.
+fn certified(certificate: &str, key: &str) -> CertifiedKey {
+    let certificate = CertificateDer::from_pem_slice(&text(&format!("{certificate}.pem"))).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&text(&format!("{key}.key"))).unwrap();
+    CertifiedKey::new(vec![certificate], any_supported_type(&key).unwrap())
+}
+
 /// What a client of another make is told, with a certificate or without one.
 fn raw_client(
     address: SocketAddr,
@@ -84,9 +93,9 @@ fn raw_client(
     let mut config = match own {
         None => builder.with_no_client_auth(),
         Some(name) => {
-            let certificate = CertificateDer::from_pem_slice(&text(&format!("{name}.pem"))).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(&text(&format!("{name}.key"))).unwrap();
-            builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            // `A with B`: the certificate of A, and only B's key.
+            let (certificate, key) = name.split_once(" with ").unwrap_or((name, name));
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(certificate, key))))
         }
     };
     config.alpn_protocols = vec![b"safe-conduct/1".to_vec()];
@@ -126,6 +135,8 @@ fn bad_inputs_315_to_317_a_client_of_another_make_is_judged_by_the_same_rules() 
         assert!(alert(&said(Some(wrong), tls13)).is_some(), "{wrong}");
     }
     assert_eq!(alert(&said(Some("executor"), &rustls::version::TLS12)), Some(ProtocolVersion));
+    let stolen = alert(&said(Some("executor with executor-other-name"), tls13));
+    assert_eq!(stolen, Some(rustls::AlertDescription::DecryptError), "a certificate is public: its key is the proof");
     assert!(job.audit.0.lock().unwrap().is_empty(), "none of them got to ask");
     assert!(said(Some("executor"), tls13).is_ok());
 }
@@ -141,14 +152,13 @@ fn bad_input_322_no_session_is_resumed_and_no_early_data_is_taken() {
 
 /// What an executor says of a server of another make that has this certificate.
 fn said_of_driver(job: &Job, name: &str, peers: PeerFiles) -> AskError {
-    let certificate = CertificateDer::from_pem_slice(&text(&format!("{name}.pem"))).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(&text(&format!("{name}.key"))).unwrap();
+    let (certificate, key) = name.split_once(" with ").unwrap_or((name, name));
+    let own_key = SingleCertAndKey::from(certified(certificate, key));
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
+        .with_cert_resolver(Arc::new(own_key));
     config.alpn_protocols = vec![b"safe-conduct/1".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -181,6 +191,8 @@ fn bad_input_316_an_executor_refuses_a_driver_whose_certificate_is_wrong_in_one_
         let is_fault = matches!(&refused, AskError::DriverCertificate { fault, .. } if *fault == why);
         assert!(is_fault, "{name}, {expected_name}: {refused:?}");
     }
+    let stolen = said_of_driver(&job, "driver with executor", peer(folder, "ca", "driver.job.test"));
+    assert!(matches!(stolen, AskError::DriverUnknown { .. }), "{stolen:?}");
 }
 
 #[test]
@@ -312,7 +324,7 @@ fn an_authority_that_is_replaced_on_the_driver_counts_at_the_next_connection() {
     let client =
         |own| job.executor_proving(address.port(), executor(&job.folder, own), ClientLimits::default()).unwrap();
     let (old, new) = (client(old), client(new));
-    // The helper's name for the driver's own copy; the executors, too, read it, so their driver is unknown from now on.
+    // The driver and the executors read the same copy.
     let both = [text("other-ca.pem"), text("ca.pem")].concat();
     job.folder.write("copy-ca.pem", &both);
     assert!(old.ask(None).is_ok() && new.ask(None).is_ok(), "both, while one replaces the other");
