@@ -334,3 +334,44 @@ impl Actionable for ProofError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::sys::random::SystemRandomness;
+
+    #[test]
+    fn what_the_files_hold_is_made_anew_only_when_it_has_changed() {
+        let random = SystemRandomness::new();
+        let folder = file::temporary_directory(&std::env::temp_dir(), &random).unwrap();
+        let path = folder.join("file");
+        let write = |content: &[u8]| file::replace(&path, content, &random).unwrap();
+        let makes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&makes);
+        let made = move |texts: &[&[u8]]| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            if texts[0] == b"bad" { Err(JobKeysError::NoPublicKey.into()) } else { Ok(texts[0].to_vec()) }
+        };
+        write(b"one");
+        let rotated = Rotated::open(vec![Source::public(path.clone())], made).unwrap();
+        let seen = |expected: &[u8], count| {
+            for _ in 0..3 {
+                assert_eq!(rotated.current().as_slice(), expected);
+            }
+            assert_eq!(makes.load(Ordering::SeqCst), count);
+        };
+        seen(b"one", 1);
+        write(b"two");
+        seen(b"two", 2);
+        write(b"bad");
+        seen(b"two", 3);
+        std::fs::remove_dir_all(&folder).unwrap();
+        seen(b"two", 3);
+        file::private_directory(&folder).unwrap();
+        write(b"three");
+        seen(b"three", 4);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
