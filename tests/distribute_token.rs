@@ -270,7 +270,7 @@ fn one_thread_fetches_keys_and_no_other_waits_for_it_or_fetches_too() {
         // The issuer does not answer yet. Whoever has a known key goes through, whoever has not is told to come again.
         let (tell, told) = channel();
         let (judged, stranger) = (&judged, &stranger);
-        scope.spawn(move || tell.send([(); 32].map(|()| (judged(&good_token()), judged(stranger)))));
+        scope.spawn(move || tell.send(Vec::from_iter((0..32).map(|_| (judged(&good_token()), judged(stranger))))));
         let verdicts = told.recv_timeout(LONG);
         go_on.wait();
         for (known, unknown) in verdicts.expect("nobody waits for the issuer") {
