@@ -14,7 +14,8 @@ use safe_conduct::Secret;
 use safe_conduct::audit::NoAudit;
 use safe_conduct::credential::{AcceptedProperties, ServiceCredential};
 use safe_conduct::distribute::{
-    ClientSettings, DriverAddress, DriverServer, ExecutorClient, ListenAddress, RunningClient, ServerSettings,
+    ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress,
+    RunningClient, ServerSettings,
 };
 use safe_conduct::error::{Facts, Fault, Retry};
 use safe_conduct::identity::{Algorithm, TokenVerifier, UserContext};
@@ -92,7 +93,7 @@ fn run(folder: &Path, random: &Arc<dyn Random>) -> Outcome<()> {
     let manager = UserCredentialManager::new(parts, ManagerSettings::default()).start()?;
     let server = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
-        key_file: folder.join("driver.pem"),
+        proof: DriverProof::KeyFile(folder.join("driver.pem")),
         poll_interval: Duration::from_secs(60),
     };
     let server = DriverServer::start(server, store, Arc::clone(&clock), Arc::clone(random), Arc::new(NoAudit))?;
@@ -134,7 +135,7 @@ fn executor(
 ) -> Outcome<(Arc<CredentialStore>, RunningClient)> {
     let settings = ClientSettings {
         driver: driver.clone(),
-        key_file: folder.join("executors.pem"),
+        proof: ExecutorProof::KeyFile(folder.join("executors.pem")),
         name: ExecutorName::new(&format!("executor-{number}"))?,
         accepted: AcceptedProperties::none().with(scheme.clone(), [PropertyName::new(PROPERTY)?]),
         poll_interval: Duration::from_secs(60),

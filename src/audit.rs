@@ -2,7 +2,7 @@
 
 use crate::codec::json::JsonLine;
 use crate::credential::Provenance;
-use crate::name::{ExecutorName, Issuer, Principal, Scheme};
+use crate::name::{ExecutorName, Issuer, PodName, Principal, Scheme, Subject};
 use crate::store::Version;
 use crate::time::Timestamp;
 
@@ -53,11 +53,22 @@ pub enum AuditEvent<'a> {
         executor: &'a ExecutorName,
         /// The address that it asked from.
         peer: std::net::IpAddr,
+        /// Who it proved to be, where it sent a token of its own.
+        identity: Option<&'a ExecutorIdentity>,
         /// What it was given; `None` if there was nothing to give.
         version: Option<Version>,
     },
     /// Token and command run in one container, so the command can read the token.
     SharedContainer,
+}
+
+/// Who an executor is, by a verified token of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutorIdentity {
+    /// Whose token it is: `system:serviceaccount:NAMESPACE:NAME`.
+    pub subject: Subject,
+    /// In which pod.
+    pub pod: PodName,
 }
 
 /// What came of an exchange.
@@ -101,10 +112,14 @@ impl AuditEvent<'_> {
                 line.text("to", to.as_str());
                 line.text("issuer", issuer.as_str());
             }
-            Self::FirstAsk { executor, peer, version } => {
+            Self::FirstAsk { executor, peer, identity, version } => {
                 line.text("event", "first_ask");
                 line.text("executor", executor.as_str());
                 line.text("peer", &peer.to_string());
+                if let Some(ExecutorIdentity { subject, pod }) = identity {
+                    line.text("subject", subject.as_str());
+                    line.text("pod", pod.as_str());
+                }
                 match version {
                     Some(version) => write_version(&mut line, *version),
                     None => line.text("outcome", "nothing_yet"),

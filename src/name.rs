@@ -85,6 +85,11 @@ name!(
     ExecutorName, "executor name", 1..=128, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 );
 
+name!(
+    /// A pod's name as Kubernetes gives it (a DNS subdomain of RFC 1123): 1 to 253 of `a-z 0-9 . -`.
+    PodName, "pod name", 1..=253, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-')
+);
+
 /// Whether STS allows `c` in a role session's name (STS model: `[\w+=,.@-]*`, with ASCII `\w`).
 #[must_use]
 pub fn is_session_character(c: char) -> bool {

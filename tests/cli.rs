@@ -18,7 +18,7 @@ use std::time::Duration;
 use folder::Folder;
 use safe_conduct::audit::NoAudit;
 use safe_conduct::credential::{ServiceCredential, UserCredentials, s3a};
-use safe_conduct::distribute::{DriverServer, ListenAddress, RunningServer, ServerSettings};
+use safe_conduct::distribute::{DriverProof, DriverServer, ListenAddress, RunningServer, ServerSettings};
 use safe_conduct::identity::Algorithm;
 use safe_conduct::name::{PropertyName, Scheme};
 use safe_conduct::secret::Secret;
@@ -216,7 +216,7 @@ impl Driver {
         }
         let settings = ServerSettings {
             listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
-            key_file: folder.path("driver.pem"),
+            proof: DriverProof::KeyFile(folder.path("driver.pem")),
             poll_interval: Duration::from_secs(60),
         };
         let (random, audit) = (Arc::new(SystemRandomness::new()), Arc::new(NoAudit));

@@ -389,3 +389,64 @@ fn there_is_no_status_listener_unless_one_is_wanted() {
     let (output, _, error) = job.run(&["driver", "--", "true"]);
     assert_eq!((output.status.code(), error.contains("status at")), (Some(0), false), "{error}");
 }
+
+/// Starts a driver with these settings and runs an executor with those; the executor's status and what both said.
+fn meet(job: &Job, driver: &[String], executor: &[String]) -> (Option<i32>, String) {
+    let confs = |settings: &[String]| -> Vec<String> {
+        settings.iter().flat_map(|text| ["--conf".to_owned(), format!("spark.security.oidc.{text}")]).collect()
+    };
+    let mut child = job.command(&["driver"]).args(confs(driver)).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("serving credentials at") {
+        assert!(log.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    let address = said.split("answering executors at ").nth(1).unwrap().lines().next().unwrap();
+    let mut asking = Command::new(PROGRAM);
+    asking.arg("executor").args(confs(executor));
+    asking.args(confs(&[format!("distribution.driver={address}"), "startTimeout=20s".to_owned()]));
+    let run = job.folder.path("executor");
+    let output = asking.args(confs(&[format!("endpoint.directory={}", run.display())])).args(["--", "true"]).output();
+    let output = output.unwrap();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    log.read_to_string(&mut said).unwrap();
+    (output.status.code(), said + &String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn driver_and_executor_meet_over_certificates_and_over_an_executors_own_token() {
+    let job = Job::new(200, &credentials());
+    let peers = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certs/peers");
+    let copy = |name: &str| job.folder.write(name, &std::fs::read(peers.join(name)).unwrap()).display().to_string();
+    let own = |name: &str| {
+        let files = [copy(&format!("{name}.pem")), copy(&format!("{name}.key"))];
+        [format!("distribution.tls.certFile={}", files[0]), format!("distribution.tls.keyFile={}", files[1])].to_vec()
+    };
+    let peer = |name: &str| {
+        [format!("distribution.tls.caFile={}", copy("ca.pem")), format!("distribution.tls.peerName={name}.job.test")]
+            .to_vec()
+    };
+    let no_key_file = ["distribution.keyFile=".to_owned()].to_vec();
+    let driver = [no_key_file.clone(), own("driver"), peer("executor")].concat();
+    let (status, said) = meet(&job, &driver, &[own("executor"), peer("driver")].concat());
+    assert_eq!(status, Some(0), "{said}");
+
+    let now = SystemClock::new().moment().wall.unix_seconds();
+    let claims = format!(
+        r#"{{"iss":"{ISSUER}","sub":"system:serviceaccount:spark:etl-exec","aud":["safe-conduct"],"iat":{now},
+        "exp":{},"kubernetes.io":{{"namespace":"spark","pod":{{"name":"etl-1-exec-7"}},
+        "serviceaccount":{{"name":"etl-exec"}}}}}}"#,
+        now + 600
+    );
+    let token = tokens::signed(Algorithm::Es256, &claims);
+    let token_file = job.folder.write("executor-token", token.as_bytes()).display().to_string();
+    let rules = ["audience=safe-conduct", "namespace=spark", "serviceAccount=etl-exec", "podPrefix=etl-1-exec-"];
+    let rules = rules.map(|rule| format!("distribution.executorToken.{rule}"));
+    let issuer = [format!("distribution.executorToken.issuer={ISSUER}")];
+    let executor = [peer("driver"), [format!("distribution.executorToken.file={token_file}")].to_vec()].concat();
+    let (status, said) = meet(&job, &[no_key_file, own("driver"), issuer.to_vec(), rules.to_vec()].concat(), &executor);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(job.audit().contains("\"pod\":\"etl-1-exec-7\""), "{}", job.audit());
+    assert!(token.split('.').all(|part| !format!("{said}{}", job.audit()).contains(part)), "the token is nowhere");
+}

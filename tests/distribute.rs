@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use job::{Always, EPOCH, Job, ManualClock, NOW, bundle, secret_in};
 use safe_conduct::credential::CredentialError;
-use safe_conduct::distribute::{Answer, AskError, AskOutcome, ClientLimits, MessageError, Refusal, ServerLimits};
+use safe_conduct::distribute::{
+    Answer, AskError, AskOutcome, ClientLimits, DriverProof, MessageError, ProofError, Refusal, ServeError,
+    ServerLimits,
+};
 use safe_conduct::error::Actionable;
 use safe_conduct::store::{Applied, CredentialStore, Epoch, Version};
 use safe_conduct::sys::file::FileError;
@@ -228,7 +231,7 @@ fn a_driver_that_is_not_there_is_said_to_be_so() {
     // A label of 64 bytes is no name (RFC 1035, section 2.3.4): no resolver is asked for it.
     let settings = safe_conduct::distribute::ClientSettings {
         driver: safe_conduct::distribute::DriverAddress::new(&"a".repeat(64), 7443).unwrap(),
-        key_file: job.file("executors.pem"),
+        proof: safe_conduct::distribute::ExecutorProof::KeyFile(job.file("executors.pem")),
         name: safe_conduct::name::ExecutorName::new("exec-1").unwrap(),
         accepted: job::accepted(),
         poll_interval: Duration::from_secs(60),
@@ -269,17 +272,21 @@ fn keys_of_another_kind_and_files_that_others_may_write_are_refused() {
     assert_eq!(refused(format!("{RSA}{peers}")), JobKeysError::PrivateKeyKind);
     assert_eq!(refused(format!("{own}{peers}{P256}")), JobKeysError::PublicKeyKind { position: 1 });
     let path = job.file("driver.pem");
+    let refused_file = || {
+        let proof = DriverProof::KeyFile(path.clone());
+        job.serve_proving(proof, ServerLimits::default()).map(drop).unwrap_err()
+    };
     let set_mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     set_mode(0o644);
-    assert!(JobKeys::from_file(&path).unwrap().readable_by_others());
+    assert!(job.serve_proving(DriverProof::KeyFile(path.clone()), ServerLimits::default()).is_ok());
     set_mode(0o620);
-    let refused = JobKeys::from_file(&path).map(|_| ()).unwrap_err();
-    assert!(matches!(refused, JobKeysError::File(FileError::WritableByOthers { mode: 0o620, .. })), "{refused}");
-    let refused = JobKeys::from_file(&job.file("none.pem")).map(|_| ()).unwrap_err();
-    assert!(matches!(refused, JobKeysError::File(FileError::NotFound { .. })), "{refused}");
+    let writable = FileError::WritableByOthers { path: path.clone(), mode: 0o620 };
+    assert_eq!(refused_file(), ServeError::Proof(ProofError::File(writable)));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(refused_file(), ServeError::Proof(ProofError::File(FileError::NotFound { path: path.clone() })));
     job.folder.write("driver.pem", &b"\n".repeat(16 * 1024 + 1));
-    let refused = JobKeys::from_file(&path).map(|_| ()).unwrap_err();
-    assert!(matches!(refused, JobKeysError::File(FileError::TooLong { most: 16_384, .. })), "{refused}");
+    let too_long = FileError::TooLong { path: path.clone(), most: 16_384 };
+    assert_eq!(refused_file(), ServeError::Proof(ProofError::File(too_long)));
     job.folder.write("driver.pem", &b"\n".repeat(16 * 1024));
-    assert_eq!(JobKeys::from_file(&path).map(|_| ()), Err(JobKeysError::PrivateKeys { count: 0 }));
+    assert_eq!(refused_file(), ServeError::Proof(ProofError::Keys(JobKeysError::PrivateKeys { count: 0 })));
 }

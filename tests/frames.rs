@@ -9,9 +9,10 @@ use std::time::Duration;
 use job::{EPOCH, NOW, accepted, bundle, secret_in};
 use safe_conduct::codec::frame::{FrameError, HEADER_LENGTH, Header, MAX_BODY};
 use safe_conduct::credential::{CredentialError, UserCredentials};
-use safe_conduct::distribute::message::{Ask, MAX_ASK, Reply, Timing};
+use safe_conduct::distribute::message::{Ask, MAX_ASK, MAX_ASK_WITH_TOKEN, Reply, Timing};
 use safe_conduct::distribute::{MessageError, Refusal};
 use safe_conduct::name::ExecutorName;
+use safe_conduct::secret::Secret;
 use safe_conduct::store::{Version, VersionedCredentials};
 use safe_conduct::time::{Moment, Timestamp};
 
@@ -26,6 +27,13 @@ const ASK_WITH_VERSION: &[u8] = b"SC\x01\x01\0\0\0\x22\
     \0\x01\
     \x06exec-1\
     \x01\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\0\0\0\0\0\0\x01\x02";
+
+// 20 bytes of body: 2 + 7 + 1, and 2 + 8 of the token.
+const ASK_WITH_TOKEN: &[u8] = b"SC\x01\x05\0\0\0\x14\
+    \0\x01\
+    \x06exec-1\
+    \0\
+    \0\x08aa.bb.cc";
 
 const UNCHANGED: &[u8] = b"SC\x01\x03\0\0\0\x10\
     \0\0\0\0\x6b\x03\x4c\x53\
@@ -98,6 +106,56 @@ fn asks_are_these_bytes() {
     assert_eq!(read_ask(ASK_WITH_VERSION), Ok(ask(Some(version(258)))));
     let longest = Ask { executor: ExecutorName::new(&"n".repeat(128)).unwrap(), have: Some(version(1)) };
     assert!(longest.encode().unwrap().as_slice().len() - HEADER_LENGTH <= MAX_ASK);
+}
+
+fn read_ask_with_token(frame: &[u8]) -> Result<(Ask, Option<String>), MessageError> {
+    let (header, body) = split(frame)?;
+    let (ask, token) = Ask::decode_with_token(header.kind, body)?;
+    Ok((ask, token.map(|token| token.expose().to_owned())))
+}
+
+#[test]
+fn an_ask_with_a_token_is_these_bytes_and_no_ask_for_those_who_want_none() {
+    let token = Secret::from_text("aa.bb.cc");
+    assert_eq!(ask(None).encode_with_token(&token).unwrap().as_slice(), ASK_WITH_TOKEN);
+    assert_eq!(read_ask_with_token(ASK_WITH_TOKEN), Ok((ask(None), Some("aa.bb.cc".to_owned()))));
+    assert_eq!(read_ask_with_token(ASK_WITH_NOTHING), Ok((ask(None), None)));
+    assert_eq!(read_ask_with_token(UNCHANGED), Err(MessageError::Kind { kind: 3 }));
+    assert_eq!(read_ask(ASK_WITH_TOKEN), Err(MessageError::Kind { kind: 5 }));
+    let longest = Ask { executor: ExecutorName::new(&"n".repeat(128)).unwrap(), have: Some(version(1)) };
+    let frame = |length: usize| longest.encode_with_token(&Secret::from_text(&"t".repeat(length))).unwrap();
+    assert!(frame(20_000).as_slice().len() - HEADER_LENGTH <= MAX_ASK_WITH_TOKEN);
+    assert!(read_ask_with_token(frame(20_000).as_slice()).is_ok());
+    assert_eq!(read_ask_with_token(frame(20_001).as_slice()), Err(FrameError::TooLong.into()));
+    for (place, bit) in (0..ASK_WITH_TOKEN.len()).flat_map(|place| (0..8).map(move |bit| (place, 1u8 << bit))) {
+        let mut flipped = ASK_WITH_TOKEN.to_vec();
+        flipped[place] ^= bit;
+        assert_ne!(read_ask_with_token(&flipped), read_ask_with_token(ASK_WITH_TOKEN), "byte {place}, bit {bit}");
+    }
+    let body = &ASK_WITH_TOKEN[HEADER_LENGTH..];
+    for length in 0..body.len() {
+        let refused = Ask::decode_with_token(5, &body[..length]).map(drop);
+        assert_eq!(refused, Err(MessageError::Frame(FrameError::Truncated)), "{length}");
+    }
+    let refused = Ask::decode_with_token(5, &[body, &[0]].concat()).map(drop);
+    assert_eq!(refused, Err(MessageError::Frame(FrameError::Trailing)));
+}
+
+#[test]
+fn reasons_of_refusals_are_these_numbers() {
+    for (refusal, number) in [
+        (Refusal::NothingYet, 1),
+        (Refusal::Protocol, 2),
+        (Refusal::TokenRequired, 3),
+        (Refusal::TokenRefused, 4),
+        (Refusal::TokenUnchecked, 5),
+        (Refusal::Other { reason: 6 }, 6),
+    ] {
+        let mut frame = REFUSED.to_vec();
+        frame[24] = number;
+        assert_eq!(Reply::Refused(refusal).encode(timing()).unwrap().as_slice(), frame);
+        assert!(read_answer(&frame).unwrap().ends_with(&format!("Refused({refusal:?})")));
+    }
 }
 
 #[test]

@@ -19,7 +19,8 @@ use safe_conduct::codec::frame::FieldWriter;
 use safe_conduct::codec::url::ServiceUrl;
 use safe_conduct::credential::{AcceptedProperties, s3a};
 use safe_conduct::distribute::{
-    ClientSettings, DriverAddress, DriverServer, ExecutorClient, ListenAddress, ServerSettings,
+    ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress,
+    ServerSettings,
 };
 use safe_conduct::identity::{Algorithm, TokenVerifier};
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
@@ -138,7 +139,7 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     let manager = manager.start().unwrap();
     let server = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
-        key_file: folder.path("driver.pem"),
+        proof: DriverProof::KeyFile(folder.path("driver.pem")),
         poll_interval: Duration::from_secs(60),
     };
     let server =
@@ -148,7 +149,7 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     let names = s3a::PROPERTIES.map(|name| PropertyName::new(name).unwrap());
     let settings = ClientSettings {
         driver: DriverAddress::new("127.0.0.1", server.local_addr().port()).unwrap(),
-        key_file: folder.path("executors.pem"),
+        proof: ExecutorProof::KeyFile(folder.path("executors.pem")),
         name: ExecutorName::new("executor-1").unwrap(),
         accepted: AcceptedProperties::none().with(Scheme::s3a(), names),
         poll_interval: Duration::from_secs(60),

@@ -11,7 +11,7 @@ use safe_conduct::Secret;
 use safe_conduct::audit::NoAudit;
 use safe_conduct::credential::{AcceptedProperties, ServiceCredential, UserCredentials, s3a};
 use safe_conduct::distribute::{
-    Answer, ClientSettings, DriverAddress, DriverServer, ExecutorClient, ListenAddress, ServerSettings,
+    Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress, ServerSettings,
 };
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
 use safe_conduct::store::{CredentialStore, Epoch};
@@ -48,14 +48,14 @@ fn main() {
     store.publish(Epoch([1; 16]), UserCredentials::new().with(Scheme::s3a(), Arc::new(credential)));
     let settings = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
-        key_file: folder.0.join("driver.pem"),
+        proof: DriverProof::KeyFile(folder.0.join("driver.pem")),
         poll_interval: Duration::from_secs(60),
     };
     let random = Arc::new(SystemRandomness::new());
     let server = DriverServer::start(settings, store, clock.clone(), random, Arc::new(NoAudit)).unwrap();
     let client = ClientSettings {
         driver: DriverAddress::new("127.0.0.1", server.local_addr().port()).unwrap(),
-        key_file: folder.0.join("executors.pem"),
+        proof: ExecutorProof::KeyFile(folder.0.join("executors.pem")),
         name: ExecutorName::new("bench").unwrap(),
         accepted: AcceptedProperties::none()
             .with(Scheme::s3a(), s3a::PROPERTIES.map(|name| PropertyName::new(name).unwrap())),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use safe_conduct::codec::url::ServiceUrl;
-use safe_conduct::distribute::{DriverServer, ListenAddress, ServerSettings};
+use safe_conduct::distribute::{DriverProof, DriverServer, ListenAddress, ServerSettings};
 use safe_conduct::identity::TokenVerifier;
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
 use safe_conduct::manager::{ManagerParts, ManagerSettings, UserCredentialManager};
@@ -65,7 +65,7 @@ fn run() -> Stepped<()> {
     let store = Arc::new(CredentialStore::new());
     let server = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
-        key_file: folder.path("driver.pem"),
+        proof: DriverProof::KeyFile(folder.path("driver.pem")),
         poll_interval: Duration::from_secs(60),
     };
     let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use safe_conduct::audit::{AuditEvent, AuditLog};
 use safe_conduct::codec::frame::FieldWriter;
 use safe_conduct::credential::{AcceptedProperties, s3a};
-use safe_conduct::distribute::{ClientSettings, DriverAddress, ExecutorClient, RunningClient};
+use safe_conduct::distribute::{ClientSettings, DriverAddress, ExecutorClient, ExecutorProof, RunningClient};
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
 use safe_conduct::secret::Secret;
 use safe_conduct::sink::{self, EndpointFiles, EndpointSettings, LoopbackEndpoint, RunningEndpoint};
@@ -257,7 +257,7 @@ impl Executor {
         let properties = s3a::PROPERTIES.iter().filter_map(|name| PropertyName::new(name).ok());
         let settings = ClientSettings {
             driver: DriverAddress::new("127.0.0.1", driver.port()).map_err(|error| text(&error))?,
-            key_file: folder.path("executors.pem"),
+            proof: ExecutorProof::KeyFile(folder.path("executors.pem")),
             name: ExecutorName::new(&format!("executor-{number}")).map_err(|error| text(&error))?,
             accepted: AcceptedProperties::none().with(Scheme::s3a(), properties),
             poll_interval: Duration::from_secs(60),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::distribution::DriverWay;
 use super::error::ConfigError;
 use super::exchange::ExchangeConfig;
 use super::raw::{Settings, invalid};
@@ -24,8 +25,8 @@ pub struct DriverConfig {
     pub manager: ManagerSettings,
     /// Where executors ask.
     pub listen: ListenAddress,
-    /// The driver's key file.
-    pub key_file: PathBuf,
+    /// How driver and executors prove themselves.
+    pub way: DriverWay,
     /// Longest time between two asks of an executor.
     pub poll_interval: Duration,
     /// The endpoint for the driver's own pod.
@@ -80,7 +81,7 @@ impl DriverConfig {
             },
             exchange,
             listen: listen.map_or(ListenAddress::Everywhere, ListenAddress::Exactly),
-            key_file: settings.required_path("distribution.keyFile")?,
+            way: DriverWay::from_settings(&settings)?,
             poll_interval: poll_interval(&settings)?,
             endpoint: EndpointConfig::from_settings(&settings)?,
             status: status(&settings)?,

@@ -34,9 +34,9 @@ pub enum ConfigError {
     /// Two keys that exclude each other.
     Conflict {
         /// One.
-        key: &'static str,
+        key: String,
         /// The other.
-        other: &'static str,
+        other: String,
     },
     /// `enabled` is false.
     SwitchedOff,

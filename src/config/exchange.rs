@@ -99,8 +99,19 @@ impl IdentityConfig {
                     .to_owned(),
             );
         }
+        let keys = keys(settings, verifier.signature_checked())?;
+        Self::with_keys(settings, issuer, verifier, keys)
+    }
+
+    /// The rest of what has to do with keys.
+    pub(super) fn with_keys(
+        settings: &Settings,
+        issuer: Issuer,
+        verifier: TokenVerifier,
+        keys: KeysFrom,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
-            keys: keys(settings, verifier.signature_checked())?,
+            keys,
             ca_file: settings.path("jwks.caFile"),
             bearer_token_file: settings.path("jwks.bearerTokenFile"),
             refresh: settings.duration("jwks.refresh", HOUR, MINUTE, DAY)?,
@@ -188,13 +199,11 @@ fn verifier(settings: &Settings, issuer: &Issuer) -> Result<TokenVerifier, Confi
     Ok(verifier)
 }
 
-fn keys(settings: &Settings, signature_checked: bool) -> Result<KeysFrom, ConfigError> {
+pub(super) fn keys(settings: &Settings, signature_checked: bool) -> Result<KeysFrom, ConfigError> {
     let file = settings.path("jwks.file");
     let url = settings.parsed("jwks.url", ServiceUrl::new)?;
     match (signature_checked, file, url) {
-        (_, Some(_), Some(_)) => {
-            Err(ConfigError::Conflict { key: "spark.security.oidc.jwks.file", other: "spark.security.oidc.jwks.url" })
-        }
+        (_, Some(_), Some(_)) => Err(ConfigError::Conflict { key: full("jwks.file"), other: full("jwks.url") }),
         (false, _, _) => Ok(KeysFrom::Nowhere),
         (true, Some(file), None) => Ok(KeysFrom::File(file)),
         (true, None, Some(url)) => Ok(KeysFrom::Url(url)),

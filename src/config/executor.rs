@@ -1,14 +1,14 @@
 //! The executor's settings.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::distribution;
 use super::driver::{EndpointConfig, poll_interval, status};
 use super::error::ConfigError;
 use super::exchange::start_timeout;
 use super::raw::{Settings, full, invalid};
-use crate::distribute::{DEFAULT_PORT, DriverAddress};
+use crate::distribute::{DEFAULT_PORT, DriverAddress, ExecutorProof};
 use crate::name::ExecutorName;
 
 /// Everything that an executor needs.
@@ -18,8 +18,8 @@ pub struct ExecutorConfig {
     pub name: ExecutorName,
     /// Where to ask.
     pub driver: DriverAddress,
-    /// The executors' key file.
-    pub key_file: PathBuf,
+    /// How driver and executors prove themselves.
+    pub proof: ExecutorProof,
     /// Longest time between two asks.
     pub poll_interval: Duration,
     /// How long a start tries again what may pass.
@@ -42,7 +42,7 @@ impl ExecutorConfig {
         Ok(Self {
             name: name(std::env::var("HOSTNAME").ok().as_deref())?,
             driver: driver(&settings, spark.as_deref())?,
-            key_file: settings.required_path("distribution.keyFile")?,
+            proof: distribution::executor_proof(&settings)?,
             poll_interval: poll_interval(&settings)?,
             start_timeout: start_timeout(&settings)?,
             endpoint: EndpointConfig::from_settings(&settings)?,

@@ -1,5 +1,6 @@
 //! From settings to what the roles need. The only part of the library that reads the environment.
 
+mod distribution;
 mod driver;
 mod error;
 mod exchange;
@@ -7,6 +8,7 @@ mod executor;
 mod raw;
 mod table;
 
+pub use distribution::{DriverWay, ExecutorTokens};
 pub use driver::{DriverConfig, EndpointConfig, EndpointDirectory};
 pub use error::ConfigError;
 pub use exchange::{ExchangeConfig, IdentityConfig, KeysFrom};

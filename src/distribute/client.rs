@@ -3,23 +3,22 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::codec::frame::MAX_BODY;
 use crate::credential::AcceptedProperties;
-use crate::distribute::key_file::KeyFile;
 use crate::distribute::message::{Ask, Reply};
 use crate::distribute::pace::{Heard, Pace, Turn};
+use crate::distribute::proof::Rotated;
 use crate::distribute::wire::{PeerFault, read_frame};
-use crate::distribute::{AskError, DriverAddress, Refusal};
+use crate::distribute::{AskError, DriverAddress, ExecutorProof, Refusal};
 use crate::error::{Actionable, Facts};
 use crate::name::ExecutorName;
 use crate::store::{Applied, CredentialStore, Version, VersionedCredentials};
 use crate::sys::random::Random;
-use crate::sys::tls::TlsError;
+use crate::sys::tls::{Connector, TlsError};
 use crate::time::Clock;
 
 /// Most addresses of the driver's name that one ask tries: a headless Service has one, two with IPv4 and IPv6.
@@ -49,8 +48,8 @@ impl Default for ClientLimits {
 pub struct ClientSettings {
     /// Where the driver is.
     pub driver: DriverAddress,
-    /// The executors' key file. It is read anew for each ask.
-    pub key_file: PathBuf,
+    /// How the two sides prove themselves. Its files are read anew for each ask.
+    pub proof: ExecutorProof,
     /// What to call oneself in the driver's audit trail.
     pub name: ExecutorName,
     /// What a bundle may set.
@@ -130,15 +129,15 @@ impl AskOutcome {
 pub struct ExecutorClient {
     settings: ClientSettings,
     limits: ClientLimits,
-    keys: KeyFile,
+    proof: Rotated<Connector>,
     clock: Arc<dyn Clock>,
 }
 
 impl ExecutorClient {
-    /// Reads the key file; later it is read anew for each ask, and the last good one stays in use.
+    /// Reads the proof's files; later they are read anew for each ask, and the last good ones stay in use.
     ///
     /// # Errors
-    /// [`AskError::Keys`] if it cannot be used.
+    /// [`AskError::Proof`] if they cannot be used.
     pub fn new(settings: ClientSettings, clock: Arc<dyn Clock>) -> Result<Self, AskError> {
         Self::with_limits(settings, ClientLimits::default(), clock)
     }
@@ -153,8 +152,8 @@ impl ExecutorClient {
         limits: ClientLimits,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AskError> {
-        let keys = KeyFile::open(settings.key_file.clone()).map_err(AskError::Keys)?;
-        Ok(Self { settings, limits, keys, clock })
+        let proof = settings.proof.open().map_err(AskError::Proof)?;
+        Ok(Self { settings, limits, proof, clock })
     }
 
     /// One connection, one answer. `have` is the bundle in hand.
@@ -162,12 +161,16 @@ impl ExecutorClient {
     /// # Errors
     /// [`AskError`] if there is no answer, or none that may be used.
     pub fn ask(&self, have: Option<Version>) -> Result<Answer, AskError> {
-        let ask = Ask { executor: self.settings.name.clone(), have }.encode().map_err(AskError::Ask)?;
+        let ask = Ask { executor: self.settings.name.clone(), have };
+        let ask = match self.settings.proof.token()? {
+            None => ask.encode(),
+            Some(token) => ask.encode_with_token(&token),
+        };
+        let ask = ask.map_err(AskError::Ask)?;
         // Credentials age from before the connection: they were certainly not made later for us.
         let asked_at = self.clock.moment().monotonic;
         let socket = self.connect()?;
-        let keys = self.keys.current();
-        let connected = keys.tls().connect(socket, self.limits.authenticate);
+        let connected = self.proof.current().connect(socket, self.limits.authenticate);
         let mut stream = connected.map_err(|error| self.in_handshake(error))?;
         stream.set_deadline(self.limits.exchange);
         // In TLS 1.3 our handshake is over before the driver has judged our key, so a refusal shows only now. The
@@ -263,6 +266,7 @@ impl ExecutorClient {
     fn in_handshake(&self, error: TlsError) -> AskError {
         match error {
             TlsError::PeerUnknown => AskError::DriverUnknown { driver: self.driver() },
+            TlsError::PeerCertificate { fault } => AskError::DriverCertificate { driver: self.driver(), fault },
             TlsError::Handshake | TlsError::RefusedByPeer => AskError::NotADriver { driver: self.driver() },
             TlsError::TimedOut | TlsError::Broken { .. } => self.on_the_wire(error),
         }
@@ -273,9 +277,10 @@ impl ExecutorClient {
         match error {
             TlsError::TimedOut => AskError::TimedOut { driver },
             TlsError::Broken { kind } => AskError::Broken { driver, kind },
-            TlsError::PeerUnknown | TlsError::RefusedByPeer | TlsError::Handshake => {
-                AskError::Broken { driver, kind: ErrorKind::InvalidData }
-            }
+            TlsError::PeerUnknown
+            | TlsError::PeerCertificate { .. }
+            | TlsError::RefusedByPeer
+            | TlsError::Handshake => AskError::Broken { driver, kind: ErrorKind::InvalidData },
         }
     }
 

@@ -3,18 +3,20 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::codec::frame::FrameError;
-use crate::distribute::{DriverAddress, MessageError};
+use crate::distribute::{DriverAddress, MessageError, ProofError};
 use crate::error::{Actionable, Facts, Fault, Retry};
-use crate::sys::job_keys::JobKeysError;
+use crate::sys::file::FileError;
+use crate::sys::tls::PeerFault;
 
 /// Why the driver's server did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The key file cannot be used.
-    Keys(JobKeysError),
+    /// There is nothing to prove oneself with.
+    Proof(ProofError),
     /// The address cannot be listened on.
     Listen {
         /// Which; the last one that was tried.
@@ -32,7 +34,7 @@ pub enum ServeError {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keys(error) => error.fmt(f),
+            Self::Proof(error) => error.fmt(f),
             Self::Listen { address, kind } => write!(f, "the driver cannot listen on {address}: {kind}"),
             Self::Threads { kind } => write!(f, "the driver cannot start its serving threads: {kind}"),
         }
@@ -42,7 +44,7 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Keys(error) => Some(error),
+            Self::Proof(error) => Some(error),
             Self::Listen { .. } | Self::Threads { .. } => None,
         }
     }
@@ -51,7 +53,7 @@ impl std::error::Error for ServeError {
 impl Actionable for ServeError {
     fn facts(&self) -> Facts {
         match self {
-            Self::Keys(error) => error.facts(),
+            Self::Proof(error) => error.facts(),
             Self::Listen { .. } => Facts::new(
                 "SERVE_LISTEN",
                 Fault::Configuration,
@@ -72,8 +74,8 @@ impl Actionable for ServeError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The key file cannot be used.
-    Keys(JobKeysError),
+    /// There is nothing to prove oneself with.
+    Proof(ProofError),
     /// The operating system gave no thread for asking.
     Thread {
         /// Why.
@@ -81,6 +83,13 @@ pub enum AskError {
     },
     /// The ask does not fit into a frame.
     Ask(FrameError),
+    /// The executor's token file cannot be read.
+    Token(FileError),
+    /// The executor's token file holds no text.
+    NoToken {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The driver's name does not resolve.
     DriverName {
         /// Which.
@@ -98,7 +107,14 @@ pub enum AskError {
         /// Where.
         driver: DriverAddress,
     },
-    /// The driver does not know this executor's key.
+    /// The certificate of whoever answers there is refused.
+    DriverCertificate {
+        /// Where.
+        driver: DriverAddress,
+        /// Why.
+        fault: PeerFault,
+    },
+    /// The driver does not take this executor's key or certificate.
     KeyRefused {
         /// Which driver.
         driver: DriverAddress,
@@ -127,13 +143,18 @@ pub enum AskError {
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keys(error) => error.fmt(f),
+            Self::Proof(error) => error.fmt(f),
             Self::Thread { kind } => write!(f, "the thread that asks the driver cannot be started: {kind}"),
             Self::Ask(error) => write!(f, "the ask cannot be written: {error}"),
+            Self::Token(error) => write!(f, "the executor's token cannot be read: {error}"),
+            Self::NoToken { path } => write!(f, "the executor's token file {} holds no token", path.display()),
             Self::DriverName { driver } => write!(f, "the name of driver {driver} does not resolve"),
             Self::Unreachable { driver, kind } => write!(f, "driver {driver} cannot be reached: {kind}"),
             Self::DriverUnknown { driver } => write!(f, "what answers at {driver} does not hold this job's driver key"),
-            Self::KeyRefused { driver } => write!(f, "driver {driver} refused this executor's key"),
+            Self::DriverCertificate { driver, fault } => {
+                write!(f, "the certificate of what answers at {driver} is refused: {fault}")
+            }
+            Self::KeyRefused { driver } => write!(f, "driver {driver} refused this executor's key or certificate"),
             Self::NotADriver { driver } => write!(f, "what answers at {driver} does not speak our protocol"),
             Self::TimedOut { driver } => write!(f, "driver {driver} did not answer in time"),
             Self::Broken { driver, kind } => write!(f, "the connection to driver {driver} broke: {kind}"),
@@ -145,13 +166,16 @@ impl fmt::Display for AskError {
 impl std::error::Error for AskError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Keys(error) => Some(error),
+            Self::Proof(error) => Some(error),
             Self::Ask(error) => Some(error),
+            Self::Token(error) => Some(error),
             Self::Answer(error) => Some(error),
             Self::Thread { .. }
+            | Self::NoToken { .. }
             | Self::DriverName { .. }
             | Self::Unreachable { .. }
             | Self::DriverUnknown { .. }
+            | Self::DriverCertificate { .. }
             | Self::KeyRefused { .. }
             | Self::NotADriver { .. }
             | Self::TimedOut { .. }
@@ -163,8 +187,15 @@ impl std::error::Error for AskError {
 impl Actionable for AskError {
     fn facts(&self) -> Facts {
         match self {
-            Self::Keys(error) => error.facts(),
+            Self::Proof(error) => error.facts(),
             Self::Answer(error) => error.facts(),
+            Self::Token(error) => error.facts(),
+            Self::NoToken { .. } => Facts::new(
+                "ASK_NO_TOKEN",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Name a projected service account token in distribution.executorToken.file.",
+            ),
             Self::Thread { .. } => Facts::new(
                 "ASK_THREAD",
                 Fault::Configuration,
@@ -192,11 +223,17 @@ impl Actionable for AskError {
                 Retry::Never,
                 "Mount the executors.pem that was made together with this driver's driver.pem, and check distribution.driver.",
             ),
+            Self::DriverCertificate { .. } => Facts::new(
+                "ASK_DRIVER_CERTIFICATE",
+                Fault::Configuration,
+                Retry::Backoff,
+                "Compare the driver's distribution.tls.certFile with this side's caFile and peerName, and both clocks.",
+            ),
             Self::KeyRefused { .. } => Facts::new(
                 "ASK_KEY_REFUSED",
                 Fault::Configuration,
                 Retry::Never,
-                "Mount the executors.pem whose public key is in the driver's distribution.keyFile.",
+                "Mount the executors.pem that belongs to the driver's key file; with certificates, the driver's log says why.",
             ),
             Self::NotADriver { .. } => Facts::new(
                 "ASK_NOT_A_DRIVER",

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::codec::frame::{FieldReader, FieldWriter, FrameError, HEADER_LENGTH, Header};
+use crate::codec::jwt::MAX_TOKEN;
 use crate::credential::{AcceptedProperties, CredentialError, UserCredentials};
 use crate::distribute::PROTOCOL;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::name::{ExecutorName, NameError};
-use crate::secret::WipedBuffer;
+use crate::secret::{Secret, WipedBuffer};
 use crate::store::{Epoch, Version, VersionedCredentials};
 use crate::time::{Moment, Timestamp};
 
@@ -18,10 +19,14 @@ mod kind {
     pub(super) const BUNDLE: u8 = 2;
     pub(super) const UNCHANGED: u8 = 3;
     pub(super) const REFUSED: u8 = 4;
+    pub(super) const ASK_WITH_TOKEN: u8 = 5;
 }
 
 /// Longest body of an ask. The longest of this protocol has 156 bytes; the rest is for the next one.
 pub const MAX_ASK: usize = 256;
+
+/// Longest body of an ask with a token.
+pub const MAX_ASK_WITH_TOKEN: usize = MAX_ASK + 2 + MAX_TOKEN;
 
 /// An executor's question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,20 @@ impl Ask {
     /// # Errors
     /// [`FrameError`] if it does not fit, which no name of an executor's length can cause.
     pub fn encode(&self) -> Result<WipedBuffer, FrameError> {
+        frame(kind::ASK, &self.body()?)
+    }
+
+    /// The whole frame, with the executor's own token in it: for a driver that has proved itself.
+    ///
+    /// # Errors
+    /// [`FrameError`] if it does not fit.
+    pub fn encode_with_token(&self, token: &Secret) -> Result<WipedBuffer, FrameError> {
+        let mut body = self.body()?;
+        body.secret(token)?;
+        frame(kind::ASK_WITH_TOKEN, &body)
+    }
+
+    fn body(&self) -> Result<FieldWriter, FrameError> {
         let mut body = FieldWriter::new();
         body.fixed(&PROTOCOL.to_be_bytes())?;
         body.text(self.executor.as_str())?;
@@ -48,7 +67,7 @@ impl Ask {
                 write_version(&mut body, version)?;
             }
         }
-        frame(kind::ASK, &body)
+        Ok(body)
     }
 
     /// Reads an ask. The protocol's number is looked at first: what follows it is only known for our own.
@@ -60,6 +79,27 @@ impl Ask {
             return Err(MessageError::Kind { kind });
         }
         let mut fields = FieldReader::new(body);
+        let ask = Self::read(&mut fields)?;
+        fields.end()?;
+        Ok(ask)
+    }
+
+    /// As [`Ask::decode`], for an ask with the executor's token, and for one without.
+    ///
+    /// # Errors
+    /// As [`Ask::decode`].
+    pub fn decode_with_token(kind: u8, body: &[u8]) -> Result<(Self, Option<Secret>), MessageError> {
+        if kind != kind::ASK_WITH_TOKEN {
+            return Self::decode(kind, body).map(|ask| (ask, None));
+        }
+        let mut fields = FieldReader::new(body);
+        let ask = Self::read(&mut fields)?;
+        let token = fields.secret(MAX_TOKEN)?;
+        fields.end()?;
+        Ok((ask, Some(token)))
+    }
+
+    fn read(fields: &mut FieldReader<'_>) -> Result<Self, MessageError> {
         let protocol = u16::from_be_bytes(fields.fixed()?);
         if protocol != PROTOCOL {
             return Err(MessageError::Protocol { protocol });
@@ -67,10 +107,9 @@ impl Ask {
         let executor = ExecutorName::new(fields.text()?).map_err(MessageError::Name)?;
         let have = match fields.u8()? {
             0 => None,
-            1 => Some(read_version(&mut fields)?),
+            1 => Some(read_version(fields)?),
             flag => return Err(MessageError::Flag { flag }),
         };
-        fields.end()?;
         Ok(Self { executor, have })
     }
 }
@@ -185,6 +224,12 @@ pub enum Refusal {
     NothingYet,
     /// It does not speak our protocol's version.
     Protocol,
+    /// It wants the executor's own token, and the ask had none.
+    TokenRequired,
+    /// The executor's token is refused.
+    TokenRefused,
+    /// The executor's token cannot be checked now.
+    TokenUnchecked,
     /// A reason that a newer driver knows.
     Other {
         /// Its number.
@@ -197,6 +242,9 @@ impl Refusal {
         match self {
             Self::NothingYet => 1,
             Self::Protocol => 2,
+            Self::TokenRequired => 3,
+            Self::TokenRefused => 4,
+            Self::TokenUnchecked => 5,
             Self::Other { reason } => reason,
         }
     }
@@ -205,6 +253,9 @@ impl Refusal {
         match reason {
             1 => Self::NothingYet,
             2 => Self::Protocol,
+            3 => Self::TokenRequired,
+            4 => Self::TokenRefused,
+            5 => Self::TokenUnchecked,
             reason => Self::Other { reason },
         }
     }
@@ -215,6 +266,9 @@ impl fmt::Display for Refusal {
         match self {
             Self::NothingYet => f.write_str("the driver has no credentials to give now"),
             Self::Protocol => write!(f, "the driver does not speak version {PROTOCOL} of the protocol"),
+            Self::TokenRequired => f.write_str("the driver wants this executor's own token"),
+            Self::TokenRefused => f.write_str("the driver refuses this executor's token"),
+            Self::TokenUnchecked => f.write_str("the driver cannot check this executor's token now"),
             Self::Other { reason } => write!(f, "the driver refuses, with reason {reason}, which is not known here"),
         }
     }
@@ -236,6 +290,24 @@ impl Actionable for Refusal {
                 Fault::Configuration,
                 Retry::Never,
                 "Run the same version of safe-conduct on the driver and on the executors.",
+            ),
+            Self::TokenRequired => Facts::new(
+                "REFUSED_TOKEN_REQUIRED",
+                Fault::Configuration,
+                Retry::Never,
+                "Set distribution.executorToken.file on the executors: a projected service account token.",
+            ),
+            Self::TokenRefused => Facts::new(
+                "REFUSED_TOKEN",
+                Fault::Identity,
+                Retry::Backoff,
+                "Look at the driver's log for the rule that the token breaks; safe-conduct inspect shows the token's claims.",
+            ),
+            Self::TokenUnchecked => Facts::new(
+                "REFUSED_TOKEN_UNCHECKED",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "Wait; if it stays so, look at the driver's log for why it does not get the issuer's keys.",
             ),
             Self::Other { .. } => Facts::new(
                 "REFUSED_OTHER",

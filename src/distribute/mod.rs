@@ -2,10 +2,14 @@
 //!
 //! # The protocol
 //!
-//! The executor connects, both sides prove themselves in TLS 1.3 with pinned raw public keys (ALPN `safe-conduct/1`),
-//! the executor sends one frame, the driver sends one frame, and both close. Nothing in a frame proves anything: who
-//! may ask is decided by TLS alone. First delivery, late join, update, reconnect and a driver's restart are the same
-//! ask; the next ask's `have` is the acknowledgement.
+//! The executor connects, the sides prove themselves, the executor sends one frame, the driver sends one frame, and
+//! both close. First delivery, late join, update, reconnect and a driver's restart are the same ask; the next ask's
+//! `have` is the acknowledgement.
+//!
+//! The proof is TLS 1.3's (ALPN `safe-conduct/1`), in one of three ways: pinned raw public keys on both sides, or
+//! certificates on both sides, and then nothing in a frame proves anything; or a certificate of the driver's, and the
+//! executor's own token in its ask, which it sends once the driver has proved itself. That token is all that it proves
+//! itself with, and until it has been judged the executor is a stranger, with a stranger's deadline.
 //!
 //! Numbers are big-endian. A text has its length in one byte in front, a secret has it in two.
 //!
@@ -15,11 +19,15 @@
 //! ask         kind 1, executor to driver, at most 256 bytes of body
 //!             protocol u16 = 1  executor's name text  have u8: 0, or 1 then: epoch 16 bytes  number u64
 //!
+//! ask with    kind 5, executor to driver, at most 20,258 bytes of body
+//! a token     as ask, then: token secret, at most 20,000 bytes
+//!
 //! bundle      kind 2, driver to executor
 //!             now u64  next ask u64  epoch 16 bytes  number u64  count u8  then so many times:
 //!                 scheme text  expires at u64  count u8  then so many times: property's name text  value secret
 //! unchanged   kind 3: now u64  next ask u64
-//! refused     kind 4: now u64  next ask u64  reason u8: 1 nothing yet, 2 protocol
+//! refused     kind 4: now u64  next ask u64  reason u8: 1 nothing yet, 2 protocol,
+//!             3 token required, 4 token refused, 5 token cannot be checked now
 //! ```
 //!
 //! `now` and `expires at` are seconds since 1970 by the driver's clock, `next ask` is in milliseconds from now.
@@ -38,10 +46,11 @@ mod address;
 mod client;
 mod error;
 mod gate;
-mod key_file;
 #[doc(hidden)]
 pub mod message;
 mod pace;
+mod peer;
+mod proof;
 mod quota;
 mod server;
 mod wire;
@@ -52,6 +61,8 @@ pub use client::ClientLimits;
 pub use client::{Answer, AskOutcome, ClientSettings, ExecutorClient, RunningClient};
 pub use error::{AskError, ServeError};
 pub use message::{MessageError, Refusal};
+pub use peer::{PeerRefusal, PeerVerifier};
+pub use proof::{DriverProof, ExecutorProof, OwnFiles, PeerFiles, ProofError};
 #[doc(hidden)]
 pub use server::ServerLimits;
 pub use server::{DriverServer, RunningServer, ServerSettings};

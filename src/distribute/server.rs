@@ -5,25 +5,30 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::audit::{AuditEvent, AuditLog};
+use crate::audit::{AuditEvent, AuditLog, ExecutorIdentity};
 use crate::counter::Counts;
 use crate::distribute::gate::Gate;
-use crate::distribute::key_file::KeyFile;
-use crate::distribute::message::{Ask, MAX_ASK, Reply, Timing};
+use crate::distribute::message::{Ask, MAX_ASK, MAX_ASK_WITH_TOKEN, Reply, Timing};
+use crate::distribute::pace;
+use crate::distribute::proof::Rotated;
 use crate::distribute::quota::Quota;
 use crate::distribute::wire::{PeerFault, read_frame};
-use crate::distribute::{ASK_OUTCOMES, ListenAddress, MessageError, Refusal, ServeError, pace};
+use crate::distribute::{
+    ASK_OUTCOMES, DriverProof, ListenAddress, MessageError, PeerRefusal, PeerVerifier, Refusal, ServeError,
+};
+use crate::secret::Secret;
 use crate::store::{CredentialStore, Version};
 use crate::sys::random::Random;
+use crate::sys::tls::Acceptor;
 use crate::time::Clock;
 
-/// Stack of a serving thread: a handshake in a debug build needs under half of it.
-const STACK: usize = 256 * 1024;
+/// Stack of a serving thread: a handshake in a debug build needs under a quarter of it; where executors send tokens, one
+/// of these threads fetches the issuer's keys.
+const STACK: usize = 512 * 1024;
 
 /// How long a thread waits when the system has no descriptor for a connection: it neither spins nor gives up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -55,8 +60,8 @@ impl Default for ServerLimits {
 pub struct ServerSettings {
     /// Where to listen.
     pub listen: ListenAddress,
-    /// The driver's key file. It is read anew for each connection.
-    pub key_file: PathBuf,
+    /// How the two sides prove themselves. Its files are read anew for each connection.
+    pub proof: DriverProof,
     /// Longest time between two asks of an executor.
     pub poll_interval: Duration,
 }
@@ -69,7 +74,7 @@ impl DriverServer {
     /// Listens and serves from now on, also while `store` is still empty.
     ///
     /// # Errors
-    /// [`ServeError`] if the key file, the address or the threads cannot be had.
+    /// [`ServeError`] if the proof's files, the address or the threads cannot be had.
     pub fn start(
         settings: ServerSettings,
         store: Arc<CredentialStore>,
@@ -93,14 +98,16 @@ impl DriverServer {
         random: Arc<dyn Random>,
         audit: Arc<dyn AuditLog>,
     ) -> Result<RunningServer, ServeError> {
-        let keys = KeyFile::open(settings.key_file).map_err(ServeError::Keys)?;
+        let verifier = settings.proof.verifier();
+        let proof = settings.proof.open().map_err(ServeError::Proof)?;
         let (listener, address) = listen(settings.listen)?;
         let failed = |error: std::io::Error| ServeError::Listen { address, kind: error.kind() };
         let address = listener.local_addr().map_err(failed)?;
         let wake = TcpStream::from(OwnedFd::from(listener.try_clone().map_err(failed)?));
         let server = Arc::new(Server {
             listener,
-            keys,
+            proof,
+            verifier,
             poll_interval: settings.poll_interval,
             gate: Mutex::new(Gate::new(limits.threads)),
             open: (0..limits.threads).map(|_| Mutex::new(None)).collect(),
@@ -192,7 +199,9 @@ impl fmt::Debug for RunningServer {
 /// What the threads share.
 struct Server {
     listener: TcpListener,
-    keys: KeyFile,
+    proof: Rotated<Acceptor>,
+    /// Judges the tokens of executors, where they send any.
+    verifier: Option<Arc<dyn PeerVerifier>>,
     poll_interval: Duration,
     limits: ServerLimits,
     store: Arc<CredentialStore>,
@@ -264,12 +273,30 @@ impl Server {
     ) -> Result<&'static str, PeerFault> {
         // Each side writes little and then waits: holding back small packets would only cost time.
         let _ = socket.set_nodelay(true);
-        let mut stream = self.keys.current().tls().accept(socket, self.limits.authenticate)?;
-        admission.authenticated();
-        stream.set_deadline(self.limits.exchange);
-        let (header, body) = read_frame(&mut stream, MAX_ASK)?;
-        let (reply, next_ask) = match Ask::decode(header.kind, body.as_slice()) {
-            Ok(ask) => self.reply(&ask, peer),
+        let mut stream = self.proof.current().accept(socket, self.limits.authenticate)?;
+        let heard = match &self.verifier {
+            None => {
+                admission.authenticated();
+                stream.set_deadline(self.limits.exchange);
+                let (header, body) = read_frame(&mut stream, MAX_ASK)?;
+                Ask::decode(header.kind, body.as_slice()).map(|ask| Ok((ask, None)))
+            }
+            // A stranger until its token has been judged: the handshake's deadline goes on, and so does its place in
+            // the gate.
+            Some(verifier) => {
+                let (header, body) = read_frame(&mut stream, MAX_ASK_WITH_TOKEN)?;
+                let heard = Ask::decode_with_token(header.kind, body.as_slice());
+                let judged = heard.map(|(ask, token)| self.judge(verifier.as_ref(), ask, token, peer));
+                if matches!(judged, Ok(Ok(_))) {
+                    admission.authenticated();
+                    stream.set_deadline(self.limits.exchange);
+                }
+                judged
+            }
+        };
+        let (reply, next_ask) = match heard {
+            Ok(Ok((ask, identity))) => self.reply(&ask, peer, identity.as_ref()),
+            Ok(Err(refusal)) => self.refusal(refusal),
             Err(MessageError::Protocol { .. }) => self.refusal(Refusal::Protocol),
             Err(error) => return Err(error.into()),
         };
@@ -279,7 +306,26 @@ impl Server {
         Ok(reply.outcome())
     }
 
-    fn reply(&self, ask: &Ask, peer: IpAddr) -> (Reply, Duration) {
+    /// Whether the token lets the asker in, and as whom.
+    fn judge(
+        &self,
+        verifier: &dyn PeerVerifier,
+        ask: Ask,
+        token: Option<Secret>,
+        peer: IpAddr,
+    ) -> Result<(Ask, Option<ExecutorIdentity>), Refusal> {
+        let token = token.ok_or(Refusal::TokenRequired)?;
+        let judged = verifier.verify(token, self.clock.moment());
+        judged.map(|identity| (ask, Some(identity))).map_err(|refusal| {
+            self.complain(format_args!("{peer} got no credentials: {refusal}"));
+            match refusal {
+                PeerRefusal::Refused { .. } => Refusal::TokenRefused,
+                PeerRefusal::Unchecked { .. } => Refusal::TokenUnchecked,
+            }
+        })
+    }
+
+    fn reply(&self, ask: &Ask, peer: IpAddr, identity: Option<&ExecutorIdentity>) -> (Reply, Duration) {
         let at = self.clock.moment();
         let newest = self.store.newest().map(|mut newest| {
             newest.credentials = newest.credentials.servable(at);
@@ -287,7 +333,7 @@ impl Server {
         });
         let newest = newest.filter(|newest| newest.credentials.iter().next().is_some());
         if ask.have.is_none() {
-            self.record_first_ask(ask, peer, newest.as_ref().map(|newest| newest.version));
+            self.record_first_ask(ask, peer, identity, newest.as_ref().map(|newest| newest.version));
         }
         let Some(newest) = newest else { return self.refusal(Refusal::NothingYet) };
         let remaining = newest.credentials.servable_for(at);
@@ -300,13 +346,13 @@ impl Server {
         (Reply::Refused(refusal), pace::next_ask_when_refused(self.random.fraction()))
     }
 
-    fn record_first_ask(&self, ask: &Ask, peer: IpAddr, version: Option<Version>) {
+    fn record_first_ask(&self, ask: &Ask, peer: IpAddr, identity: Option<&ExecutorIdentity>, version: Option<Version>) {
         let at = self.clock.moment();
         let Some(left_out) = lock(&self.first_asks).take(at.monotonic) else { return };
         if left_out > 0 {
             log::warn!("{left_out} first asks were left out of the audit trail: more than {AUDIT_QUOTA} in a second");
         }
-        self.audit.record(&AuditEvent::FirstAsk { executor: &ask.executor, peer, version }, at.wall);
+        self.audit.record(&AuditEvent::FirstAsk { executor: &ask.executor, peer, identity, version }, at.wall);
     }
 
     /// Says what a peer did; peers cannot make the log grow as they like.

@@ -30,7 +30,7 @@ const DISCOVERY_LIMITS: JsonLimits = JsonLimits { bytes: 64 * 1024, depth: 8, va
 pub struct KeySource {
     origin: Origin,
     current: Option<Kept>,
-    nothing: KeySet,
+    nothing: Arc<KeySet>,
 }
 
 enum Origin {
@@ -40,7 +40,7 @@ enum Origin {
 }
 
 struct Kept {
-    keys: KeySet,
+    keys: Arc<KeySet>,
     fetched: Duration,
     content: Sha256,
 }
@@ -109,7 +109,7 @@ impl KeySource {
     ///
     /// # Errors
     /// [`KeySourceError`] if there are none that may still be used.
-    pub fn keys(&mut self, key_id: Option<&str>, at: Moment) -> Result<&KeySet, KeySourceError> {
+    pub fn keys(&mut self, key_id: Option<&str>, at: Moment) -> Result<&Arc<KeySet>, KeySourceError> {
         let now = at.monotonic;
         match &mut self.origin {
             Origin::Nowhere => return Ok(&self.nothing),
@@ -121,7 +121,7 @@ impl KeySource {
                     self.current = None;
                     let keys = KeySet::from_jwks(content.as_slice()).map_err(KeySourceError::KeySet)?;
                     say_unusable(&keys);
-                    self.current = Some(Kept { keys, fetched: now, content: hash });
+                    self.current = Some(Kept { keys: Arc::new(keys), fetched: now, content: hash });
                 }
             }
             Origin::Http(remote) => {
@@ -132,7 +132,7 @@ impl KeySource {
                             if self.current.as_ref().is_none_or(|kept| kept.content != content) {
                                 say_unusable(&keys);
                             }
-                            self.current = Some(Kept { keys, fetched: now, content });
+                            self.current = Some(Kept { keys: Arc::new(keys), fetched: now, content });
                         }
                         Err(error) if self.current.is_some() => {
                             log::warn!("the issuer's keys cannot be fetched anew: {}: {error}", error.facts().code);
@@ -155,7 +155,7 @@ impl KeySource {
 
 impl From<Origin> for KeySource {
     fn from(origin: Origin) -> Self {
-        Self { origin, current: None, nothing: KeySet::empty() }
+        Self { origin, current: None, nothing: Arc::new(KeySet::empty()) }
     }
 }
 

@@ -37,8 +37,8 @@ pub(crate) fn run(config: DriverConfig, command: Option<Command>) -> Result<u8, 
     let endpoint = PreparedEndpoint::new(config.endpoint)?;
     // The listener opens before the first exchange: a port that is taken is known at once, and an executor that asks
     // early is told when to ask again.
-    let server =
-        ServerSettings { listen: config.listen, key_file: config.key_file, poll_interval: config.poll_interval };
+    let proof = parts::driver_proof(config.way, config.exchange.aws_ca_file.as_deref(), clock.moment())?;
+    let server = ServerSettings { listen: config.listen, proof, poll_interval: config.poll_interval };
     let (shared_store, shared_clock) = (Arc::clone(&store), Arc::clone(&clock));
     let server = DriverServer::start(server, shared_store, shared_clock, Arc::clone(&random), Arc::clone(&audit))?;
     log::info!("answering executors at {}", server.local_addr());

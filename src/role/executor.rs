@@ -32,7 +32,7 @@ pub(crate) fn run(config: ExecutorConfig, command: Option<Command>) -> Result<u8
     let names = s3a::PROPERTIES.iter().filter_map(|name| PropertyName::new(name).ok());
     let settings = ClientSettings {
         driver: config.driver,
-        key_file: config.key_file,
+        proof: config.proof,
         name: config.name,
         accepted: AcceptedProperties::none().with(Scheme::s3a(), names),
         poll_interval: config.poll_interval,

@@ -101,7 +101,7 @@ mod tests {
         for path in [&directory, &made.driver, &made.executors] {
             assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
         }
-        assert!(JobKeys::from_file(&made.driver).is_ok() && JobKeys::from_file(&made.executors).is_ok());
+        assert!(JobKeys::from_pem(&driver).is_ok() && JobKeys::from_pem(&executors).is_ok());
         let exists = |path: &Path| KeysError::File(FileError::Exists { path: path.to_owned() });
         assert_eq!(new_keys(&directory, &random), Err(exists(&made.driver)));
         std::fs::remove_file(&made.driver).unwrap();

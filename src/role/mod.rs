@@ -10,6 +10,7 @@ pub(crate) mod install;
 pub(crate) mod keys;
 pub(crate) mod logger;
 pub(crate) mod parts;
+pub(crate) mod pods;
 pub(crate) mod ready;
 pub(crate) mod resolve;
 pub(crate) mod serving;

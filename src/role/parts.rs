@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use safe_conduct::config::{ExchangeConfig, IdentityConfig, KeysFrom};
+use safe_conduct::config::{DriverWay, ExchangeConfig, IdentityConfig, KeysFrom};
+use safe_conduct::distribute::DriverProof;
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
 use safe_conduct::provider::AwsSts;
 use safe_conduct::sys::http::{HttpClient, UreqClient};
+use safe_conduct::time::Moment;
 
 use super::Failure;
+use super::pods::PodTokens;
 
 /// Reads and verifies the token file.
 pub(crate) fn ingestor(config: ExchangeConfig) -> Result<(FileTokenIngestor, AwsSts), Failure> {
@@ -16,6 +19,18 @@ pub(crate) fn ingestor(config: ExchangeConfig) -> Result<(FileTokenIngestor, Aws
     let provider = AwsSts::new(config.aws, Arc::clone(&sts))?;
     let keys = key_source(&config.identity, config.aws_ca_file.as_deref())?;
     Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), provider))
+}
+
+/// What the driver proves itself with, and whom it lets in.
+pub(crate) fn driver_proof(way: DriverWay, default_ca: Option<&Path>, at: Moment) -> Result<DriverProof, Failure> {
+    Ok(match way {
+        DriverWay::Files(proof) => proof,
+        DriverWay::ExecutorTokens { own, tokens } => {
+            let source = key_source(&tokens.identity, default_ca)?;
+            let verifier = PodTokens::new(tokens.identity.verifier, tokens.pod_prefix, source, at);
+            DriverProof::ExecutorTokens { own, verifier: Arc::new(verifier) }
+        }
+    })
 }
 
 /// Where the issuer's keys come from.

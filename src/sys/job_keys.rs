@@ -1,19 +1,15 @@
 //! The key files of a job: each side's own private key and the other side's public keys. Knows no connection.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
 
-use crate::codec::hash::Sha256;
 use crate::codec::pem::{self, KeyKind, PemError};
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::secret::WipedBuffer;
-use crate::sys::file::{self, FileError};
 use crate::sys::random::{Random, RandomError};
-use crate::sys::tls::{MutualTls, OwnKey};
+use crate::sys::tls::{self, Acceptor, Connector, OwnKey};
 
 /// Longest key file in bytes. One with 16 Ed25519 keys has under 2 KiB.
-const MAX_KEY_FILE: usize = 16 * 1024;
+pub const MAX_KEY_FILE: usize = 16 * 1024;
 
 /// An Ed25519 private key in PKCS #8 (RFC 8410, section 7), up to the 32 bytes of the key.
 const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -27,9 +23,8 @@ const KEY_LENGTH: usize = 32;
 /// One side's keys of a job, ready for connections.
 #[derive(Debug)]
 pub struct JobKeys {
-    tls: MutualTls,
-    content: Sha256,
-    readable_by_others: bool,
+    acceptor: Acceptor,
+    connector: Connector,
 }
 
 impl JobKeys {
@@ -56,43 +51,20 @@ impl JobKeys {
         if peers.iter().any(|peer| peer.as_slice() == own.public()) {
             return Err(JobKeysError::OwnKeyAsPeer);
         }
-        let tls = MutualTls::new(own, peers).map_err(|_| JobKeysError::Unusable)?;
-        Ok(Self { tls, content: Sha256::of(text), readable_by_others: false })
+        let (acceptor, connector) = tls::pinned(own, peers).map_err(|_| JobKeysError::Unusable)?;
+        Ok(Self { acceptor, connector })
     }
 
-    /// Reads a key file. Symbolic links are followed; a file that group or others may write is refused.
-    ///
-    /// # Errors
-    /// As [`JobKeys::from_pem`], and what is wrong with the file.
-    pub fn from_file(path: &Path) -> Result<Self, JobKeysError> {
-        let file = file::read(path, MAX_KEY_FILE).map_err(JobKeysError::File)?;
-        let keys = Self::from_pem(file.content.as_slice())?;
-        Ok(Self { readable_by_others: file.readable_by_others, ..keys })
-    }
-
-    /// These keys, if the file still holds what they were made from; otherwise what it holds now. To parse a file and to
-    /// set up TLS costs seven times as much as to read and compare it.
-    ///
-    /// # Errors
-    /// As [`JobKeys::from_file`].
-    pub fn refreshed(self: &Arc<Self>, path: &Path) -> Result<Arc<Self>, JobKeysError> {
-        let file = file::read(path, MAX_KEY_FILE).map_err(JobKeysError::File)?;
-        if Sha256::of(file.content.as_slice()) == self.content {
-            return Ok(Arc::clone(self));
-        }
-        Self::from_pem(file.content.as_slice()).map(Arc::new)
-    }
-
-    /// What makes connections with them.
+    /// What takes connections with them: the driver's side.
     #[must_use]
-    pub fn tls(&self) -> &MutualTls {
-        &self.tls
+    pub fn acceptor(self) -> Acceptor {
+        self.acceptor
     }
 
-    /// Whether every user of the machine may read the file that the keys are from.
+    /// What makes connections with them: the executors' side.
     #[must_use]
-    pub fn readable_by_others(&self) -> bool {
-        self.readable_by_others
+    pub fn connector(self) -> Connector {
+        self.connector
     }
 }
 
@@ -134,8 +106,6 @@ fn is_ed25519(spki: &[u8]) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobKeysError {
-    /// The file cannot be read, or must not be.
-    File(FileError),
     /// It is not PEM of keys.
     Pem(PemError),
     /// There is no private key, or more than one.
@@ -163,7 +133,6 @@ pub enum JobKeysError {
 impl fmt::Display for JobKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(error) => write!(f, "the key file cannot be used: {error}"),
             Self::Pem(error) => write!(f, "the key file is not PEM of keys: {error}"),
             Self::PrivateKeys { count } => write!(f, "the key file has {count} private keys, not one"),
             Self::PrivateKeyKind => f.write_str("the private key in the key file is not Ed25519"),
@@ -181,7 +150,6 @@ impl fmt::Display for JobKeysError {
 impl std::error::Error for JobKeysError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::File(error) => Some(error),
             Self::Pem(error) => Some(error),
             Self::Randomness(error) => Some(error),
             Self::PrivateKeys { .. }
@@ -197,7 +165,6 @@ impl std::error::Error for JobKeysError {
 impl Actionable for JobKeysError {
     fn facts(&self) -> Facts {
         match self {
-            Self::File(error) => error.facts(),
             Self::Pem(_) => Facts::new(
                 "KEYS_NOT_PEM",
                 Fault::Configuration,

@@ -1,5 +1,6 @@
 //! The only door to the outside: files, HTTP, TLS, the clock, randomness, processes.
 
+pub mod certificate_files;
 pub mod clock;
 pub mod environment;
 pub mod file;

@@ -12,8 +12,8 @@ use safe_conduct::Secret;
 use safe_conduct::audit::{AuditEvent, AuditLog};
 use safe_conduct::credential::{AcceptedProperties, ServiceCredential, UserCredentials};
 use safe_conduct::distribute::{
-    ClientLimits, ClientSettings, DriverAddress, DriverServer, ExecutorClient, ListenAddress, RunningServer,
-    ServerLimits, ServerSettings,
+    AskError, ClientLimits, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof,
+    ListenAddress, RunningServer, ServeError, ServerLimits, ServerSettings,
 };
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
 use safe_conduct::store::{CredentialStore, Epoch};
@@ -95,13 +95,14 @@ impl Job {
     }
 
     pub fn serve_with(&self, key_file: &Path, limits: ServerLimits) -> RunningServer {
-        let settings = ServerSettings {
-            listen: ListenAddress::Exactly("127.0.0.1:0".parse().unwrap()),
-            key_file: key_file.to_owned(),
-            poll_interval: Duration::from_secs(60),
-        };
+        self.serve_proving(DriverProof::KeyFile(key_file.to_owned()), limits).unwrap()
+    }
+
+    pub fn serve_proving(&self, proof: DriverProof, limits: ServerLimits) -> Result<RunningServer, ServeError> {
+        let listen = ListenAddress::Exactly("127.0.0.1:0".parse().unwrap());
+        let settings = ServerSettings { listen, proof, poll_interval: Duration::from_secs(60) };
         let (store, clock, audit) = (self.store.clone(), self.clock.clone(), self.audit.clone());
-        DriverServer::start_with(settings, limits, store, clock, Arc::new(Always(0xff)), audit).unwrap()
+        DriverServer::start_with(settings, limits, store, clock, Arc::new(Always(0xff)), audit)
     }
 
     pub fn executor(&self, port: u16) -> ExecutorClient {
@@ -109,14 +110,23 @@ impl Job {
     }
 
     pub fn executor_with(&self, port: u16, key_file: &Path, limits: ClientLimits) -> ExecutorClient {
+        self.executor_proving(port, ExecutorProof::KeyFile(key_file.to_owned()), limits).unwrap()
+    }
+
+    pub fn executor_proving(
+        &self,
+        port: u16,
+        proof: ExecutorProof,
+        limits: ClientLimits,
+    ) -> Result<ExecutorClient, AskError> {
         let settings = ClientSettings {
             driver: DriverAddress::new("127.0.0.1", port).unwrap(),
-            key_file: key_file.to_owned(),
+            proof,
             name: ExecutorName::new("exec-1").unwrap(),
             accepted: accepted(),
             poll_interval: Duration::from_secs(60),
         };
-        ExecutorClient::with_limits(settings, limits, self.clock.clone()).unwrap()
+        ExecutorClient::with_limits(settings, limits, self.clock.clone())
     }
 
     /// Publishes an `s3a` credential that lives for so many seconds from now.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use rustls::CertificateError;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// All certificates of a PEM text, in its order. Sections of other kinds are left out.
 ///
@@ -17,6 +17,18 @@ pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         certificates.push(parsed.map_err(|_| CertificatesError::Broken { position: certificates.len() })?);
     }
     if certificates.is_empty() { Err(CertificatesError::None) } else { Ok(certificates) }
+}
+
+/// The private keys of a PEM text: PKCS #8, SEC 1 (RFC 5915) or PKCS #1. Sections of other kinds are left out.
+///
+/// # Errors
+/// [`CertificatesError::Broken`] at the first section that is not of PEM's form.
+pub(super) fn private_keys_from_pem(pem: &[u8]) -> Result<Vec<PrivateKeyDer<'static>>, CertificatesError> {
+    let mut keys = Vec::new();
+    for parsed in PrivateKeyDer::pem_slice_iter(pem) {
+        keys.push(parsed.map_err(|_| CertificatesError::Broken { position: keys.len() })?);
+    }
+    Ok(keys)
 }
 
 /// Whether `certificate` can serve as a root: X.509 that a verifier can read.
@@ -63,6 +75,18 @@ pub enum PeerFault {
     Certificate,
     /// There was no common language: no TLS at all, or no version or algorithm that both accept.
     Handshake,
+}
+
+impl fmt::Display for PeerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownIssuer => "no authority that we trust vouches for it",
+            Self::WrongName => "it is for another name",
+            Self::OutsideValidity => "it has expired or is not valid yet",
+            Self::Certificate => "it is for another purpose, or damaged",
+            Self::Handshake => "there is no common language",
+        })
+    }
 }
 
 /// What a failed handshake says of the peer, if `error` carries one.
