@@ -32,7 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ring::signature", &["identity/signature.rs"]),
     ("ring::digest", &["codec/hash.rs"]),
     ("ring::rand", &["sys/random.rs"]),
-    ("ring::hmac", &[]),
+    ("ring::hmac", &["codec/sigv4.rs"]),
     ("quick_xml::", &["codec/sts_xml.rs"]),
     ("serde_json::", &["codec/json.rs"]),
     ("serde::", &["codec/json.rs"]),

@@ -28,6 +28,8 @@ mod properties;
 mod rfc3339;
 #[path = "properties/signed_token.rs"]
 mod signed_token;
+#[path = "properties/sigv4.rs"]
+mod sigv4;
 #[path = "properties/sts_xml.rs"]
 mod sts_xml;
 #[path = "properties/token_claims.rs"]
@@ -57,6 +59,7 @@ const PROPERTIES: &[(&str, Property)] = &[
     ("properties", properties::check),
     ("rfc3339", rfc3339::check),
     ("signed_token", signed_token::check),
+    ("sigv4", sigv4::check),
     ("sts_xml", sts_xml::check),
     ("token_claims", token_claims::check),
     ("token_header", token_header::check),

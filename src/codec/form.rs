@@ -52,9 +52,9 @@ impl<'a> FormBuilder<'a> {
             if position > 0 {
                 push(b"&")?;
             }
-            escaped(name, &mut push)?;
+            escaped(name).try_for_each(|byte| push(&[byte]))?;
             push(b"=")?;
-            escaped(value, &mut push)?;
+            escaped(value).try_for_each(|byte| push(&[byte]))?;
         }
         Ok(body)
     }
@@ -73,12 +73,15 @@ impl fmt::Debug for FormBuilder<'_> {
     }
 }
 
-/// Writes `text` with everything but the unreserved characters (RFC 3986, section 2.3) as `%XX`, a space too: every
-/// server reads `%20`, and not every one reads `+`.
-fn escaped(text: &str, push: &mut impl FnMut(&[u8]) -> Result<(), FormError>) -> Result<(), FormError> {
-    text.bytes().try_for_each(|byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => push(&[byte]),
-        _ => push(&[b'%', hexadecimal(byte >> 4), hexadecimal(byte & 0x0f)]),
+/// The bytes of `text` with everything but the unreserved characters (RFC 3986, section 2.3) as `%XX`, a space too:
+/// every server reads `%20`, and not every one reads `+`.
+pub(super) fn escaped(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().flat_map(|byte| {
+        let (bytes, count) = match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => ([byte, 0, 0], 1),
+            _ => ([b'%', hexadecimal(byte >> 4), hexadecimal(byte & 0x0f)], 3),
+        };
+        bytes.into_iter().take(count)
     })
 }
 

@@ -19,11 +19,26 @@ impl Sha256 {
         Self(out)
     }
 
+    /// All of it as 64 hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+
     /// The first four bytes as eight hexadecimal digits: enough to tell names apart.
     #[must_use]
     pub fn short_hex(&self) -> String {
-        self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        hex(self.0.get(..4).unwrap_or_default())
     }
+}
+
+/// Bytes as hexadecimal digits in lower case.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]) {
+        text.extend(char::from_digit(u32::from(digit), 16));
+    }
+    text
 }
 
 impl fmt::Debug for Sha256 {
@@ -42,5 +57,6 @@ mod tests {
         let expected = [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea];
         assert_eq!(Sha256::of(b"abc").0[..8], expected);
         assert_eq!(Sha256::of(b"abc").short_hex(), "ba7816bf");
+        assert_eq!(Sha256::of(b"abc").hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -10,5 +10,6 @@ pub mod jwks;
 pub mod jwt;
 pub mod pem;
 pub mod properties;
+pub mod sigv4;
 pub mod sts_xml;
 pub mod url;
