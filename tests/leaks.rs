@@ -26,7 +26,7 @@ use safe_conduct::identity::{Algorithm, TokenVerifier};
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
 use safe_conduct::manager::{ManagerParts, ManagerSettings, UserCredentialManager};
 use safe_conduct::name::{Audience, ExecutorName, Issuer, PropertyName, RoleArn, Scheme};
-use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsSettings, Providers};
+use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsSettings, Providers, RoleSettings};
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sink::{self, EndpointFiles, EndpointSettings, LoopbackEndpoint};
 use safe_conduct::store::CredentialStore;
@@ -119,9 +119,11 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     let (store, audit) = (Arc::new(CredentialStore::new()), Arc::new(Audit::default()));
     let verifier = TokenVerifier::new(Issuer::new("https://issuer.example").unwrap(), Audience::new("sts").unwrap());
     let settings = AwsStsSettings {
-        role_arn: RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap(),
-        session_name: None,
-        duration: None,
+        role: RoleSettings {
+            role_arn: RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap(),
+            session_name: None,
+            duration: None,
+        },
         endpoint: AwsStsEndpoint::Url(ServiceUrl::new("https://sts.example").unwrap()),
     };
     let keys = KeySource::file(folder.path("jwks.json"));

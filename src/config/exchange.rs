@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::raw::{Settings, full, invalid};
+use super::role::role;
 use crate::codec::url::ServiceUrl;
 use crate::identity::{Algorithm, ClaimPath, TokenType, TokenVerifier};
-use crate::name::{Audience, Issuer, Region, RoleArn, Scheme, SessionName};
+use crate::name::{Audience, Issuer, Region, Scheme};
 use crate::provider::{AwsStsEndpoint, AwsStsSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -212,9 +213,6 @@ pub(super) fn keys(settings: &Settings, signature_checked: bool) -> Result<KeysF
 }
 
 fn aws(settings: &Settings) -> Result<AwsStsSettings, ConfigError> {
-    let role_arn = settings.parsed("aws.roleArn", RoleArn::new)?;
-    let seconds = settings.parsed("aws.durationSeconds", str::parse::<u64>)?;
-    let allowed = seconds.is_none_or(|seconds| (900..=43_200).contains(&seconds));
     let region = settings.parsed("aws.region", Region::new)?;
     let url = settings.parsed("aws.stsEndpoint", ServiceUrl::new)?;
     let endpoint = match (url, region) {
@@ -222,13 +220,5 @@ fn aws(settings: &Settings) -> Result<AwsStsSettings, ConfigError> {
         (None, Some(region)) => AwsStsEndpoint::Region(region),
         (None, None) => return Err(ConfigError::Missing { key: full("aws.region") }),
     };
-    if !allowed {
-        return Err(invalid("aws.durationSeconds", None));
-    }
-    Ok(AwsStsSettings {
-        role_arn: role_arn.ok_or_else(|| ConfigError::Missing { key: full("aws.roleArn") })?,
-        session_name: settings.parsed("aws.sessionName", SessionName::new)?,
-        duration: seconds.map(Duration::from_secs),
-        endpoint,
-    })
+    Ok(AwsStsSettings { role: role(settings, "aws.")?, endpoint })
 }

@@ -6,6 +6,7 @@ mod error;
 mod exchange;
 mod executor;
 mod raw;
+mod role;
 mod table;
 
 pub use distribution::{DriverWay, ExecutorTokens};

@@ -6,7 +6,7 @@ pub const PREFIX: &str = "spark.security.oidc.";
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// The key without [`PREFIX`]; a trailing `*` stands for a name of the user's choice.
+    /// The key without [`PREFIX`]; a `*` stands for a name of the user's choice, without a dot if something follows.
     pub key: &'static str,
     /// What holds if it is not set.
     pub default: &'static str,
@@ -201,10 +201,18 @@ pub(super) const OTHER_PROPOSALS: &[(&str, &str)] = &[
 
 /// The setting that `key`, without the prefix, is an instance of.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| match setting.key.strip_suffix('*') {
-        Some(stem) => key.strip_prefix(stem).is_some_and(|name| !name.is_empty()),
-        None => setting.key == key,
-    })
+    SETTINGS.iter().find(|setting| is_instance(key, setting.key))
+}
+
+/// A `*` at the end stands for anything, one before a dot for one name without a dot.
+fn is_instance(key: &str, form: &str) -> bool {
+    let Some((stem, behind)) = form.split_once('*') else { return key == form };
+    let Some(rest) = key.strip_prefix(stem) else { return false };
+    if behind.is_empty() {
+        return !rest.is_empty();
+    }
+    let (name, rest) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
+    !name.is_empty() && is_instance(rest, behind)
 }
 
 /// The known key with the fewest changed characters, for the person who mistyped one.
@@ -258,5 +266,13 @@ mod tests {
         assert!(find("provider.s3a").is_some());
         assert!(find("provider.").is_none());
         assert!(find("identityToken.requiredClaim.namespace").is_some());
+        for (key, form) in [("a.1.b", "a.*.b"), ("a.1.b.2.c", "a.*.b.*.c"), ("a.1.b.2.3", "a.*.b.*")] {
+            assert!(is_instance(key, form), "{key}");
+        }
+        for (key, form) in
+            [("a.1.2.b", "a.*.b"), ("a..b", "a.*.b"), ("a.b", "a.*.b"), ("a.1.b.c", "a.*.b"), ("a.1", "a.*.b")]
+        {
+            assert!(!is_instance(key, form), "{key}");
+        }
     }
 }

@@ -43,14 +43,21 @@ const API_VERSION: &str = "2011-06-15";
 /// What the provider must know.
 #[derive(Debug, Clone)]
 pub struct AwsStsSettings {
+    /// Whom to become.
+    pub role: RoleSettings,
+    /// Where the STS is.
+    pub endpoint: AwsStsEndpoint,
+}
+
+/// Whom to become: all that one credential has of its own, beside another one from the same STS.
+#[derive(Debug, Clone)]
+pub struct RoleSettings {
     /// The role to assume.
     pub role_arn: RoleArn,
     /// The session's name; by default it is derived from the principal.
     pub session_name: Option<SessionName>,
     /// How long the credential should live, [`MIN_DURATION`] to [`MAX_DURATION`]; by default the service decides.
     pub duration: Option<Duration>,
-    /// Where the STS is.
-    pub endpoint: AwsStsEndpoint,
 }
 
 /// The provider itself: settings that were checked, and a way to the service.
@@ -66,7 +73,7 @@ impl AwsSts {
     /// # Errors
     /// [`AwsStsError`] names the setting that is wrong.
     pub fn new(settings: AwsStsSettings, http: Arc<dyn HttpClient>) -> Result<Self, AwsStsError> {
-        if let Some(duration) = settings.duration
+        if let Some(duration) = settings.role.duration
             && !(MIN_DURATION..=MAX_DURATION).contains(&duration)
         {
             return Err(AwsStsError::Duration { seconds: duration.as_secs() });
@@ -79,7 +86,7 @@ impl AwsSts {
         if *scheme != Scheme::s3a() {
             return Err(AwsStsError::Scheme { scheme: scheme.clone() });
         }
-        let session_name = match &self.settings.session_name {
+        let session_name = match &self.settings.role.session_name {
             Some(name) => name.clone(),
             None => session_name_for(user.principal(), user.subject(), user.issuer()).map_err(AwsStsError::Name)?,
         };
@@ -97,11 +104,11 @@ impl AwsSts {
 
     /// The request's body. The token goes here and nowhere else: never into a URL or a header.
     fn form(&self, token: &Secret, session_name: &SessionName) -> Result<WipedBuffer, AwsStsError> {
-        let seconds = self.settings.duration.map(|duration| duration.as_secs().to_string());
+        let seconds = self.settings.role.duration.map(|duration| duration.as_secs().to_string());
         let mut form = FormBuilder::new()
             .text("Action", Action::AssumeRoleWithWebIdentity.name())
             .text("Version", API_VERSION)
-            .text("RoleArn", self.settings.role_arn.as_str())
+            .text("RoleArn", self.settings.role.role_arn.as_str())
             .text("RoleSessionName", session_name.as_str());
         if let Some(seconds) = &seconds {
             form = form.text("DurationSeconds", seconds);
@@ -127,7 +134,7 @@ impl AwsSts {
             put(s3a::ACCOUNT_ID, Secret::from_text(account))?;
         }
         let provenance = Provenance {
-            role: Some(self.settings.role_arn.as_str().to_owned()),
+            role: Some(self.settings.role.role_arn.as_str().to_owned()),
             session_name: Some(session_name.as_str().to_owned()),
             credential_id: Some(assumed.access_key_id),
             request_id: assumed.request_id,

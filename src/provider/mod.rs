@@ -4,7 +4,7 @@ mod aws_sts;
 
 pub use aws_sts::{
     AnswerError, AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_DURATION, MAX_LIFE, MIN_DURATION, Refusal,
-    session_name_for,
+    RoleSettings, session_name_for,
 };
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_LIFE};
+use super::{AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_LIFE, RoleSettings};
 use crate::codec::url::ServiceUrl;
 use crate::credential::{ServiceCredential, s3a};
 use crate::error::{Actionable, Fault, Retry};
@@ -55,7 +55,7 @@ fn user() -> UserContext {
 
 fn settings(endpoint: AwsStsEndpoint) -> AwsStsSettings {
     let role_arn = RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap();
-    AwsStsSettings { role_arn, session_name: None, duration: None, endpoint }
+    AwsStsSettings { role: RoleSettings { role_arn, session_name: None, duration: None }, endpoint }
 }
 
 fn region() -> AwsStsEndpoint {
@@ -114,11 +114,9 @@ fn the_token_goes_in_the_body_of_a_post_and_nowhere_else() {
         Ok(answer(200, AWS.as_bytes(), None))
     };
     let http = Arc::new(http);
-    let named = AwsStsSettings {
-        session_name: Some(SessionName::new("driver-1").unwrap()),
-        duration: Some(Duration::from_secs(900)),
-        ..settings(region())
-    };
+    let mut named = settings(region());
+    named.role.session_name = Some(SessionName::new("driver-1").unwrap());
+    named.role.duration = Some(Duration::from_secs(900));
     resolve_with(&AwsSts::new(named, Arc::clone(&http) as _).unwrap()).unwrap();
     resolve_with(&AwsSts::new(settings(region()), http).unwrap()).unwrap();
     // Written by hand from the API's reference. The digits: `printf %s 'SUBJECT|ISSUER' | sha256sum | cut -c-8`.
@@ -179,9 +177,10 @@ fn one_request_over_a_real_socket_has_no_more_headers_than_it_needs() {
 #[test]
 fn a_duration_is_taken_from_900_to_43200_seconds() {
     let made = |seconds| {
-        let duration = Some(Duration::from_secs(seconds));
+        let mut settings = settings(region());
+        settings.role.duration = Some(Duration::from_secs(seconds));
         let http = |_: &HttpRequest<'_>| Err(HttpError::Resolve);
-        AwsSts::new(AwsStsSettings { duration, ..settings(region()) }, Arc::new(http)).map(|_| ())
+        AwsSts::new(settings, Arc::new(http)).map(|_| ())
     };
     assert_eq!(made(899), Err(AwsStsError::Duration { seconds: 899 }));
     assert_eq!(made(900), Ok(()));
