@@ -84,7 +84,7 @@ impl AwsSts {
             None => session_name_for(user.principal(), user.subject(), user.issuer()).map_err(AwsStsError::Name)?,
         };
         let form = self.form(user.token(), &session_name)?;
-        let request = HttpRequest { url: &self.url, form: Some(&form), bearer: None, most: MAX_ANSWER };
+        let request = HttpRequest { url: &self.url, form: Some(&form), bearer: None, signature: None, most: MAX_ANSWER };
         let response = self.http.send(&request).map_err(AwsStsError::Http)?;
         let assumed = understood(&response)?;
         check_expiration(assumed.expiration, at.wall)?;
