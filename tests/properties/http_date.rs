@@ -17,7 +17,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// Written from the parts of the RFC 3339 form, with the day by Sakamoto's rule instead of a count from 1970.
-fn printed(time: Timestamp) -> String {
+pub fn printed(time: Timestamp) -> String {
     let text = time.to_string();
     let field = |from: usize, to: usize| text[from..to].parse::<usize>().expect("Timestamp prints digits");
     let (year, month, day) = (field(0, 4), field(5, 7), field(8, 10));
