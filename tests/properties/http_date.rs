@@ -1,4 +1,5 @@
 //! Property of `codec::http_date`: a date that is read is the one text of its second, by another way of counting.
+#![allow(dead_code, reason = "a test prints with it")]
 
 use safe_conduct::codec::http_date::parse_http_date;
 use safe_conduct::time::Timestamp;
