@@ -317,6 +317,19 @@ fn a_key_that_is_not_used_is_a_warning_and_one_for_encryption_is_none() {
 }
 
 #[test]
+fn control_characters_break_out_of_no_line() {
+    let mut world = World::new();
+    world.set("identityToken.file", "/nowhere\u{1b}[2J\nok    token rules: none\r/token");
+    let (status, text, _) = world.run(&[]);
+    assert_eq!(status, 78, "{text}");
+    assert!(text.contains(" /nowhere\u{fffd}[2J\u{fffd}ok    token rules: none\u{fffd}/token does not"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\r']), "{text}");
+    // The issuer's key ids stand in a line too: such a one is refused with its key.
+    let jwks = tokens::jwks().replacen("\"p384\"", "\"\\u001b[2Jp384\"", 1);
+    after(|world| world.services.answers.lock().unwrap().jwks = jwks).shows("issuer's keys", "warn", "KEY_UNUSABLE", 0);
+}
+
+#[test]
 fn clocks_are_compared_with_the_issuers_and_the_services_date() {
     for (check, is_issuers) in [("issuer's clock", true), ("STS's clock", false)] {
         let with = |date: Date| {

@@ -10,6 +10,7 @@ mod sts;
 mod watched;
 
 use safe_conduct::config::{ConfigError, Settings};
+use safe_conduct::error::Actionable;
 use safe_conduct::sys::process;
 
 use super::Failure;
@@ -73,7 +74,7 @@ fn reached(report: &mut Report, name: &'static str, url: &str, by: &Watched, hea
             true
         }
         Err(error) => {
-            report.fail(name, error);
+            report.fail_saying(name, format!("{url}: {error}"), error.facts());
             false
         }
     }

@@ -430,6 +430,20 @@ mod tests {
     }
 
     #[test]
+    fn a_date_counts_if_it_stands_there_once_and_can_be_read() {
+        let with = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            values.iter().for_each(|value| drop(headers.append(header::DATE, HeaderValue::from_static(value))));
+            date(&headers).map(Timestamp::unix_seconds)
+        };
+        let good = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(with(&[good]), Some(784_111_777));
+        assert_eq!(with(&[]), None);
+        assert_eq!(with(&[good, good]), None);
+        assert_eq!(with(&["Sun Nov  6 08:49:37 1994"]), None);
+    }
+
+    #[test]
     fn a_bearer_token_that_would_split_the_header_is_refused() {
         assert_eq!(secret_header("Bearer ", "a\r\nX: y"), Err(HttpError::Bearer));
         assert_eq!(secret_header("Bearer ", "abc").unwrap().as_bytes(), b"Bearer abc");

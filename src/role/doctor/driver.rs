@@ -28,7 +28,7 @@ struct Configured {
 
 /// Everything that can be checked where the token is.
 pub(super) fn examine(report: &mut Report, settings: Result<Settings, ConfigError>, show_claims: bool) {
-    let found = "those of the exchange, and of what is set of distribution.*, are all there and in range";
+    let found = "what a driver, or resolve, needs is there and in range";
     let Some(Configured { exchange, serving, audit_file }) = checked(report, settings, configured, found) else {
         let all = identity::NAMES.into_iter().chain(sts::NAMES).chain([FILES, PORT]);
         return report.needs(SETTINGS, &all.collect::<Vec<_>>());

@@ -24,7 +24,7 @@ pub(super) fn examine(report: &mut Report, settings: Result<Settings, ConfigErro
         let warnings = std::mem::take(&mut config.warnings);
         Ok((config, warnings))
     };
-    let Some(config) = checked(report, settings, read, "those of an executor are all there and in range") else {
+    let Some(config) = checked(report, settings, read, "what an executor needs is there and in range") else {
         return report.needs(SETTINGS, &[FILES, NAME, PORT, PROOF, BUNDLE]);
     };
     let driver = config.driver.to_string();

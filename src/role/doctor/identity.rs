@@ -60,7 +60,10 @@ fn read(report: &mut Report, path: &Path) -> Option<Secret> {
             Some(token)
         }
         Ok(TokenFile { token, .. }) => {
-            report.ok(FILE, format_args!("{} holds {} characters", path.display(), token.length()));
+            report.ok(
+                FILE,
+                format_args!("{} holds {} characters and is not for everybody to read", path.display(), token.length()),
+            );
             Some(token)
         }
         Err(error) => {
