@@ -10,8 +10,9 @@ use super::watched::{Dates, Heard};
 /// there are answers that took long and were written by a cache.
 const WORTH_A_WORD: Duration = Duration::from_secs(30);
 
-/// From here on nothing works for long: AWS refuses signatures that are older than 5 minutes, and no token is believed
-/// that is a minute off (`identityToken.clockSkew` has at most 60 s).
+/// From here on nothing works for long: by its user guide AWS denies a request that reaches it 5 minutes after the time
+/// of its signature (some services give 15), and a fresh token seems to be from the future to us, or an old one to others
+/// (`identityToken.clockSkew` has at most 60 s).
 const TOO_FAR: Duration = Duration::from_secs(300);
 
 /// The check `name`: whether our clock is right by the clock of `whose`, which the check `needed` has asked.
