@@ -31,6 +31,32 @@ pub(crate) enum Role {
     KeysNew { directory: PathBuf },
     Install { directory: PathBuf },
     Inspect(InspectOptions),
+    Doctor(DoctorOptions),
+}
+
+/// What `doctor` is told.
+#[derive(Debug)]
+pub(crate) struct DoctorOptions {
+    /// Which side is checked; without it, the settings say.
+    pub(crate) side: Option<Side>,
+    pub(crate) json: bool,
+    pub(crate) show_claims: bool,
+}
+
+/// Whose settings `doctor` checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Driver,
+    Executor,
+}
+
+impl Side {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Driver => "driver",
+            Self::Executor => "executor",
+        }
+    }
 }
 
 /// What `inspect` is told.
@@ -53,6 +79,7 @@ pub(crate) enum Topic {
     Keys,
     Install,
     Inspect,
+    Doctor,
 }
 
 impl Topic {
@@ -65,6 +92,7 @@ impl Topic {
             "keys" => Self::Keys,
             "install" => Self::Install,
             "inspect" => Self::Inspect,
+            "doctor" => Self::Doctor,
             _ => return None,
         })
     }
@@ -159,11 +187,22 @@ impl Collected {
                 json: std::mem::take(&mut self.json),
                 show_claims: std::mem::take(&mut self.show_claims),
             }),
+            Topic::Doctor => Role::Doctor(DoctorOptions {
+                side: side(positional.next())?,
+                json: std::mem::take(&mut self.json),
+                show_claims: std::mem::take(&mut self.show_claims),
+            }),
         };
         // Whatever is left over belongs to another command: said, rather than ignored.
         let left_over = self.now.is_some() || self.json || self.show_claims;
         if positional.next().is_some() || left_over { Err(UsageError::TooMany) } else { Ok(role) }
     }
+}
+
+fn side(named: Option<OsString>) -> Result<Option<Side>, UsageError> {
+    let Some(named) = named else { return Ok(None) };
+    let side = [Side::Driver, Side::Executor].into_iter().find(|side| named == side.name());
+    side.map(Some).ok_or(UsageError::Missing { what: "doctor [driver|executor]" })
 }
 
 /// Splits at the first `--`: what follows is the command, word by word, and never ours.
@@ -329,6 +368,9 @@ mod tests {
             ("keys new", UsageError::Missing { what: "keys new DIR" }),
             ("install", UsageError::Missing { what: "install DIR" }),
             ("inspect", UsageError::Missing { what: "inspect FILE" }),
+            ("doctor resolve", UsageError::Missing { what: "doctor [driver|executor]" }),
+            ("doctor driver executor", UsageError::TooMany),
+            ("doctor --now 1", UsageError::TooMany),
             ("driver extra", UsageError::TooMany),
             ("driver --json", UsageError::TooMany),
             ("driver --nope", UsageError::UnknownOption { option: "--nope".to_owned() }),

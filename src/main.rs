@@ -32,7 +32,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::Invocation;
-use role::{Command, Failure, driver, executor, help, inspect, install, keys, logger, ready, resolve};
+use role::{Command, Failure, doctor, driver, executor, help, inspect, install, keys, logger, ready, resolve};
 use safe_conduct::config::{DriverConfig, ExecutorConfig, Settings};
 use safe_conduct::sys::process::CommandLine;
 
@@ -71,6 +71,7 @@ fn run(invocation: Invocation) -> Result<u8, Failure> {
         arguments::Role::KeysNew { directory } => keys::run(directory)?,
         arguments::Role::Install { directory } => install::run(std::env::current_exe().ok(), directory)?,
         arguments::Role::Inspect(options) => return inspect::run(settings()?, options),
+        arguments::Role::Doctor(options) => return doctor::run(settings(), options),
     }
     Ok(0)
 }

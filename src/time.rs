@@ -93,7 +93,7 @@ impl fmt::Display for Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeError {
-    /// Not of RFC 3339's form.
+    /// Not of the form of a date and time.
     Form,
     /// Of that form, but there is no such day or hour.
     NoSuchDate,
@@ -104,7 +104,7 @@ pub enum TimeError {
 impl fmt::Display for TimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Form => "not an RFC 3339 date and time",
+            Self::Form => "not of the form of a date and time",
             Self::NoSuchDate => "no such date or time of day",
             Self::OutOfRange => "outside the years 1970 to 9999",
         })

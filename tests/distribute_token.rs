@@ -242,7 +242,7 @@ impl HttpClient for Keys {
         }
         let mut body = WipedBuffer::with_capacity(64 * 1024);
         body.push(tokens::jwks().as_bytes()).unwrap();
-        Ok(HttpResponse { status: 200, body, retry_after: None })
+        Ok(HttpResponse { status: 200, body, retry_after: None, date: None })
     }
 }
 

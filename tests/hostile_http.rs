@@ -55,7 +55,7 @@ fn post(client: &UreqClient, url: &str) -> Result<HttpResponse, HttpError> {
     let mut form = WipedBuffer::with_capacity(16);
     form.push(b"WebId=token").unwrap();
     let url = ServiceUrl::new(url).unwrap();
-    client.send(&HttpRequest { url: &url, form: Some(&form), bearer: None, most: MOST })
+    client.send(&HttpRequest { url: &url, form: Some(&form), bearer: None, signature: None, most: MOST })
 }
 
 /// What becomes of these bytes, after which the peer closes.
@@ -259,7 +259,7 @@ fn a_get_carries_the_bearer_token_in_its_header() {
         String::from_utf8(request).unwrap()
     });
     let bearer = Secret::from_text("PLANTED");
-    let request = HttpRequest { url: &url, form: None, bearer: Some(&bearer), most: MOST };
+    let request = HttpRequest { url: &url, form: None, bearer: Some(&bearer), signature: None, most: MOST };
     assert_eq!(body_of(&client().send(&request).unwrap()), b"{}");
     let sent = thread.join().unwrap();
     assert!(sent.starts_with("GET /keys HTTP/1.1\r\n"), "{sent}");

@@ -96,7 +96,7 @@ fn sts(_: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
     );
     let mut body = WipedBuffer::with_capacity(answer.len());
     body.push(answer.as_bytes()).unwrap();
-    Ok(HttpResponse { status: 200, body, retry_after: None })
+    Ok(HttpResponse { status: 200, body, retry_after: None, date: None })
 }
 
 #[test]

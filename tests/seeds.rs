@@ -12,6 +12,8 @@ mod frame;
 mod hash;
 #[path = "properties/http1.rs"]
 mod http1;
+#[path = "properties/http_date.rs"]
+mod http_date;
 #[path = "properties/json.rs"]
 mod json;
 #[path = "properties/jwks.rs"]
@@ -52,6 +54,7 @@ const PROPERTIES: &[(&str, Property)] = &[
     ("frame", frame::check),
     ("hash", hash::check),
     ("http1", http1::check),
+    ("http_date", http_date::check),
     ("json", json::check),
     ("jwks", jwks::check),
     ("jwt", jwt::check),

@@ -5,6 +5,7 @@ pub mod form;
 pub mod frame;
 pub mod hash;
 pub mod http1;
+pub mod http_date;
 pub mod json;
 pub mod jwks;
 pub mod jwt;

@@ -9,7 +9,7 @@ mod error;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-pub use answer::{Action, AssumedRole, ServiceError, StsAnswer};
+pub use answer::{Action, AssumedRole, CallerAnswer, CallerIdentity, ServiceError, StsAnswer};
 pub use error::XmlError;
 
 use answer::AnswerBuilder;
@@ -47,6 +47,19 @@ const DECLARATIONS: [&str; 3] = [
 /// # Errors
 /// [`XmlError`] names the rule that is broken; nothing of a text is in it.
 pub fn parse_assume_role_answer(bytes: &[u8], action: Action) -> Result<StsAnswer, XmlError> {
+    walked(bytes, action)?.finish()
+}
+
+/// Reads the answer to [`Action::GetCallerIdentity`].
+///
+/// # Errors
+/// As [`parse_assume_role_answer`].
+pub fn parse_caller_identity_answer(bytes: &[u8]) -> Result<CallerAnswer, XmlError> {
+    walked(bytes, Action::GetCallerIdentity)?.finish_caller()
+}
+
+/// What stands in a document, element by element.
+fn walked(bytes: &[u8], action: Action) -> Result<AnswerBuilder, XmlError> {
     let mut reader = Reader::from_str(document(bytes)?);
     let config = reader.config_mut();
     config.expand_empty_elements = true;
@@ -216,11 +229,8 @@ impl Walk {
         Ok(())
     }
 
-    fn finish(self) -> Result<StsAnswer, XmlError> {
-        if self.depth != 0 {
-            return Err(XmlError::Unclosed);
-        }
-        self.answer.finish()
+    fn finish(self) -> Result<AnswerBuilder, XmlError> {
+        if self.depth == 0 { Ok(self.answer) } else { Err(XmlError::Unclosed) }
     }
 }
 

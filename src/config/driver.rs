@@ -40,7 +40,7 @@ pub struct DriverConfig {
 }
 
 /// The endpoint's settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EndpointConfig {
     /// Where it listens.
     pub listen: SocketAddr,

@@ -60,8 +60,22 @@ impl Settings {
     }
 
     /// What was noticed so far, to be said once at start.
-    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+    #[must_use]
+    pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Whether they are an executor's, by what is set: where a driver is, and nothing of the identity token.
+    #[must_use]
+    pub fn are_an_executors(&self) -> bool {
+        let any = |stem: &str| self.values.iter().any(|(key, value)| key.starts_with(stem) && !value.is_empty());
+        !any("identityToken.") && !any("aws.") && any("distribution.")
+    }
+
+    /// Whether anything of the connection between driver and executors is set: not where only `resolve` is used.
+    #[must_use]
+    pub fn have_distribution(&self) -> bool {
+        self.values.iter().any(|(key, value)| key.starts_with("distribution.") && !value.is_empty())
     }
 
     /// `audit.file`.

@@ -83,6 +83,14 @@ impl DriverProof {
         }
     }
 
+    /// Whether its files can be used as they are now.
+    ///
+    /// # Errors
+    /// [`ProofError`] says which cannot.
+    pub fn check(&self) -> Result<(), ProofError> {
+        self.open().map(|_| ())
+    }
+
     pub(super) fn open(&self) -> Result<Rotated<Acceptor>, ProofError> {
         match self.clone() {
             Self::KeyFile(path) => Rotated::open(vec![Source::private(path, MAX_KEY_FILE)], |texts| {
@@ -114,7 +122,7 @@ impl ExecutorProof {
             Self::KeyFile(_) | Self::Certificates { .. } => return Ok(None),
             Self::Token { token, .. } => token,
         };
-        ingest::read_token(path).map(Some).map_err(|error| match error {
+        ingest::read_token(path).map(|found| Some(found.token)).map_err(|error| match error {
             IngestError::File(error) => AskError::Token(error),
             _ => AskError::NoToken { path: path.clone() },
         })

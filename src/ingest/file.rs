@@ -43,12 +43,22 @@ impl FileTokenIngestor {
     }
 }
 
+/// A token as it stands in its file, not verified.
+#[derive(Debug)]
+pub struct TokenFile {
+    /// The token.
+    pub token: Secret,
+    /// Whether every user of the machine may read it.
+    pub readable_by_others: bool,
+}
+
 /// The token in the file at `path`, not verified.
 ///
 /// # Errors
 /// [`IngestError`] if the file cannot be read or is empty.
-pub fn read_token(path: &Path) -> Result<Secret, IngestError> {
-    token_in(read_file(path)?.content, path)
+pub fn read_token(path: &Path) -> Result<TokenFile, IngestError> {
+    let PrivateFile { content, readable_by_others } = read_file(path)?;
+    Ok(TokenFile { token: token_in(content, path)?, readable_by_others })
 }
 
 fn read_file(path: &Path) -> Result<PrivateFile, IngestError> {

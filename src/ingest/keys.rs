@@ -195,7 +195,7 @@ impl Remote {
     }
 
     fn get(&self, url: &ServiceUrl, bearer: Option<&Secret>, most: usize) -> Result<WipedBuffer, KeySourceError> {
-        let request = HttpRequest { url, form: None, bearer, most };
+        let request = HttpRequest { url, form: None, bearer, signature: None, most };
         let response = self.http.send(&request).map_err(KeySourceError::Unreachable)?;
         // Rule: only 200 is an answer (OIDC Discovery 1.0, section 4.2). A redirect is not followed.
         if response.status == 200 { Ok(response.body) } else { Err(KeySourceError::Status { status: response.status }) }

@@ -12,7 +12,7 @@ use crate::identity::{ClaimError, UserContext, VerifyError};
 use crate::sys::file::FileError;
 use crate::time::{Moment, Timestamp};
 
-pub use file::{FileTokenIngestor, read_token};
+pub use file::{FileTokenIngestor, TokenFile, read_token};
 pub use keys::{KeySource, KeySourceError, REFETCH_PAUSE};
 
 /// Reads the identity token and notices that it changed.

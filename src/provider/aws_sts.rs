@@ -1,5 +1,6 @@
 //! The provider `aws-sts`: AssumeRoleWithWebIdentity at AWS, MinIO or Ceph. Verifies what comes back; keeps nothing.
 
+mod caller_identity;
 mod endpoint;
 mod error;
 mod session_name;
@@ -82,6 +83,12 @@ impl AwsSts {
         Ok(Self { settings, url, http })
     }
 
+    /// Where requests go.
+    #[must_use]
+    pub fn url(&self) -> &ServiceUrl {
+        &self.url
+    }
+
     fn exchange(&self, user: &UserContext, scheme: &Scheme, at: Moment) -> Result<ServiceCredential, AwsStsError> {
         if *scheme != Scheme::s3a() {
             return Err(AwsStsError::Scheme { scheme: scheme.clone() });
@@ -91,7 +98,8 @@ impl AwsSts {
             None => session_name_for(user.principal(), user.subject(), user.issuer()).map_err(AwsStsError::Name)?,
         };
         let form = self.form(user.token(), &session_name)?;
-        let request = HttpRequest { url: &self.url, form: Some(&form), bearer: None, most: MAX_ANSWER };
+        let request =
+            HttpRequest { url: &self.url, form: Some(&form), bearer: None, signature: None, most: MAX_ANSWER };
         let response = self.http.send(&request).map_err(AwsStsError::Http)?;
         let assumed = understood(&response)?;
         check_expiration(assumed.expiration, at.wall)?;

@@ -28,16 +28,8 @@ pub(crate) fn run(config: ExecutorConfig, command: Option<Command>) -> Result<u8
     let (events, waker) = Events::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = Arc::new(CredentialStore::new());
-    let endpoint = PreparedEndpoint::new(config.endpoint)?;
-    let names = s3a::PROPERTIES.iter().filter_map(|name| PropertyName::new(name).ok());
-    let settings = ClientSettings {
-        driver: config.driver,
-        proof: config.proof,
-        name: config.name,
-        accepted: AcceptedProperties::none().with(Scheme::s3a(), names),
-        poll_interval: config.poll_interval,
-    };
-    let client = ExecutorClient::new(settings, Arc::clone(&clock))?;
+    let endpoint = PreparedEndpoint::new(config.endpoint.clone())?;
+    let client = ExecutorClient::new(client_settings(&config), Arc::clone(&clock))?;
     let watched = Arc::new(ExecutorStatus::new(Arc::clone(&store), endpoint.requests(), config.poll_interval));
     let source = Arc::clone(&watched);
     let _status = status::serve(config.status, &clock, move |at| source.snapshot(at))?;
@@ -71,6 +63,18 @@ pub(crate) fn run(config: ExecutorConfig, command: Option<Command>) -> Result<u8
         }
     }
     endpoint.serve(store, clock)?.run(&events, command)
+}
+
+/// What the client that asks needs to know.
+pub(crate) fn client_settings(config: &ExecutorConfig) -> ClientSettings {
+    let names = s3a::PROPERTIES.iter().filter_map(|name| PropertyName::new(name).ok());
+    ClientSettings {
+        driver: config.driver.clone(),
+        proof: config.proof.clone(),
+        name: config.name.clone(),
+        accepted: AcceptedProperties::none().with(Scheme::s3a(), names),
+        poll_interval: config.poll_interval,
+    }
 }
 
 /// What the last ask ran into.

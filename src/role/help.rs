@@ -18,6 +18,7 @@ commands:
   keys new DIR                 make the two key files of a job
   install DIR                  copy this program into DIR
   inspect FILE                 explain an identity token
+  doctor [driver|executor]     check a configuration end to end
 
 options of every command:
   --properties-file FILE       a Spark properties file
@@ -98,6 +99,22 @@ would be accepted.
   --json                       as JSON
 ";
 
+const DOCTOR: &str = "\
+usage: safe-conduct doctor [driver|executor] [OPTIONS]
+
+Checks a configuration end to end, a line a check: ok, warn, fail or skip, each failure with its code and what to do.
+Give it the settings of the driver or of the executor, where that runs: without a word the settings say which side it is.
+
+The driver's side: settings, token file and rotation, the issuer and its keys, both clocks, the token rule by rule, the
+STS, one exchange (audited like any other) and whose credential it gave, the driver's files and port. With no setting of
+distribution.*, what resolve needs. The executor's side: settings, files, and one real ask of the driver.
+
+Exit status: 0 if nothing failed, else that of the worst failure. No secret is printed.
+
+  --show-claims                also show the principal and session names, which may be personal data
+  --json                       as one JSON document
+";
+
 /// Prints the help for `topic`.
 pub(crate) fn print(topic: Topic) -> Result<(), OutputError> {
     write(match topic {
@@ -109,6 +126,7 @@ pub(crate) fn print(topic: Topic) -> Result<(), OutputError> {
         Topic::Keys => KEYS,
         Topic::Install => INSTALL,
         Topic::Inspect => INSPECT,
+        Topic::Doctor => DOCTOR,
     })
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn run(mut settings: Settings, options: &InspectOptions) -> Result<u8
     let identity = IdentityConfig::from_settings(&mut settings)?;
     let system = SystemClock::new().moment();
     let at = Moment { wall: options.now.unwrap_or(system.wall), monotonic: system.monotonic };
-    let token = ingest::read_token(&options.file)?;
+    let token = ingest::read_token(&options.file)?.token;
     let report = examined(&identity, &token, at)?;
     print(&if options.json { as_json(&report, options) } else { as_text(&report, options) })?;
     match report.failure {

@@ -37,7 +37,7 @@ pub(crate) fn start(level: LevelFilter) {
 }
 
 /// A record stays one line, and no control character reaches a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

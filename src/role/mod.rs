@@ -2,6 +2,7 @@
 
 pub(crate) mod audit_file;
 pub(crate) mod command;
+pub(crate) mod doctor;
 pub(crate) mod driver;
 pub(crate) mod executor;
 pub(crate) mod help;
@@ -40,6 +41,11 @@ impl Failure {
     /// A failure with an exit status of its own, as shells have for commands that cannot be started.
     pub(crate) fn with_status(error: impl Actionable + 'static, status: u8) -> Self {
         Self { error: Box::new(error), status: Some(status) }
+    }
+
+    /// What failed.
+    pub(crate) fn error(&self) -> &dyn Actionable {
+        self.error.as_ref()
     }
 
     /// The exit status.

@@ -7,7 +7,7 @@ use safe_conduct::config::{DriverWay, ExchangeConfig, IdentityConfig, KeysFrom};
 use safe_conduct::distribute::DriverProof;
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
 use safe_conduct::provider::AwsSts;
-use safe_conduct::sys::http::{HttpClient, UreqClient};
+use safe_conduct::sys::http::{HttpClient, HttpError, UreqClient};
 use safe_conduct::time::Moment;
 
 use super::Failure;
@@ -15,7 +15,7 @@ use super::pods::PodTokens;
 
 /// Reads and verifies the token file.
 pub(crate) fn ingestor(config: ExchangeConfig) -> Result<(FileTokenIngestor, AwsSts), Failure> {
-    let sts = client("the STS", config.aws_ca_file.as_deref())?;
+    let sts = logged("the STS", client(config.aws_ca_file.as_deref())?);
     let provider = AwsSts::new(config.aws, Arc::clone(&sts))?;
     let keys = key_source(&config.identity, config.aws_ca_file.as_deref())?;
     Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), provider))
@@ -35,7 +35,14 @@ pub(crate) fn driver_proof(way: DriverWay, default_ca: Option<&Path>, at: Moment
 
 /// Where the issuer's keys come from.
 pub(crate) fn key_source(identity: &IdentityConfig, default_ca: Option<&Path>) -> Result<KeySource, Failure> {
-    let http = || client("the issuer's keys", identity.ca_file.as_deref().or(default_ca));
+    key_source_over(identity, || Ok(logged("the issuer's keys", client(identity.ca_file.as_deref().or(default_ca))?)))
+}
+
+/// The same with a client of one's own, which is made if there is somebody to ask.
+pub(crate) fn key_source_over(
+    identity: &IdentityConfig,
+    http: impl FnOnce() -> Result<Arc<dyn HttpClient>, Failure>,
+) -> Result<KeySource, Failure> {
     let (bearer, refresh, max_stale) = (identity.bearer_token_file.clone(), identity.refresh, identity.max_stale);
     Ok(match &identity.keys {
         KeysFrom::Nowhere => KeySource::none(),
@@ -45,12 +52,13 @@ pub(crate) fn key_source(identity: &IdentityConfig, default_ca: Option<&Path>) -
     })
 }
 
-/// An HTTP client, and a line that says which roots it trusts.
-fn client(whom: &str, ca_file: Option<&Path>) -> Result<Arc<dyn HttpClient>, Failure> {
-    let client = match ca_file {
-        Some(path) => UreqClient::with_ca_file(path)?,
-        None => UreqClient::with_default_roots()?,
-    };
+/// An HTTP client that trusts the roots of a file, or else the usual ones.
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<UreqClient, HttpError> {
+    ca_file.map_or_else(UreqClient::with_default_roots, UreqClient::with_ca_file)
+}
+
+/// The client, and a line that says which roots it trusts.
+fn logged(whom: &str, client: UreqClient) -> Arc<dyn HttpClient> {
     log::info!("roots for {whom}: {}", client.roots());
-    Ok(Arc::new(client))
+    Arc::new(client)
 }

@@ -10,11 +10,11 @@ use safe_conduct::error::Actionable;
 use safe_conduct::identity::UserContext;
 use safe_conduct::ingest::TokenIngestor;
 use safe_conduct::name::Scheme;
-use safe_conduct::provider::CredentialProvider;
+use safe_conduct::provider::{CredentialProvider, ResolveError};
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::process;
-use safe_conduct::time::Clock;
+use safe_conduct::time::{Clock, Moment};
 
 use super::audit_file::AuditFile;
 use super::{Failure, OutputError, parts};
@@ -27,8 +27,19 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
     let (mut ingestor, provider) = parts::ingestor(config)?;
     let at = SystemClock::new().moment();
     let user = ingestor.load(at)?;
+    print(&exchanged(&provider, &user, &audit, at)?)?;
+    Ok(())
+}
+
+/// One exchange, and its audit line.
+pub(crate) fn exchanged(
+    provider: &dyn CredentialProvider,
+    user: &UserContext,
+    audit: &AuditFile,
+    at: Moment,
+) -> Result<ServiceCredential, ResolveError> {
     let scheme = Scheme::s3a();
-    let resolved = provider.resolve(&user, &scheme, at);
+    let resolved = provider.resolve(user, &scheme, at);
     let outcome = match &resolved {
         Ok(credential) => Exchanged::Credential {
             provenance: credential.provenance(),
@@ -37,26 +48,15 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
         },
         Err(error) => Exchanged::Failed { code: error.facts().code },
     };
-    record(&audit, &user, &scheme, outcome, at.wall);
-    print(&resolved?)?;
-    Ok(())
-}
-
-fn record(
-    audit: &AuditFile,
-    user: &UserContext,
-    scheme: &Scheme,
-    outcome: Exchanged<'_>,
-    now: safe_conduct::time::Timestamp,
-) {
     let event = AuditEvent::Exchange {
         principal: user.principal(),
         issuer: user.issuer(),
-        scheme,
+        scheme: &scheme,
         signature_checked: user.signature_checked(),
         outcome,
     };
-    audit.record(&event, now);
+    audit.record(&event, at.wall);
+    resolved
 }
 
 fn print(credential: &ServiceCredential) -> Result<(), OutputError> {

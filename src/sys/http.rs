@@ -7,13 +7,16 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, HeaderValue, header};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
+use crate::codec::http_date::parse_http_date;
+use crate::codec::sigv4::SignedHeaders;
 use crate::codec::url::ServiceUrl;
 use crate::secret::{Secret, WipedBuffer};
 use crate::sys::file::{self, FileError};
 use crate::sys::tls::{self, CertificatesError, PeerFault};
+use crate::time::Timestamp;
 
 pub use error::{HttpError, Phase};
 
@@ -31,6 +34,9 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// Longest file of root certificates in bytes: a system's bundle with all its comments has about 1.3 MB.
 pub const MAX_ROOTS_FILE: usize = 4 * 1024 * 1024;
+
+/// The type of a form's body: where a request is signed, this is signed too.
+pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// Where systems keep their bundle of root certificates: Debian and Alpine, Fedora and RHEL, openSUSE, older ones.
 const SYSTEM_BUNDLES: [&str; 6] = [
@@ -51,8 +57,19 @@ pub struct HttpRequest<'a> {
     pub form: Option<&'a WipedBuffer>,
     /// Sent as `Authorization: Bearer`.
     pub bearer: Option<&'a Secret>,
+    /// Sent as its headers are signed; not beside a bearer token.
+    pub signature: Option<Signature<'a>>,
     /// Longest body that is read; one byte more is an error.
     pub most: usize,
+}
+
+/// A request's signature, by Signature Version 4 in its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Signature<'a> {
+    /// Who signed, when, and the signature.
+    pub headers: &'a SignedHeaders,
+    /// What was signed as `x-amz-security-token`.
+    pub session_token: Option<&'a Secret>,
 }
 
 /// An answer with any status: the caller decides what a status means.
@@ -64,6 +81,8 @@ pub struct HttpResponse {
     pub body: WipedBuffer,
     /// `Retry-After` in seconds, where the service said it so, at most an hour.
     pub retry_after: Option<Duration>,
+    /// `Date`: what time it is for the service, where it says so in the form of RFC 9110.
+    pub date: Option<Timestamp>,
 }
 
 /// Sends one request and waits for the answer. A closure is a test double.
@@ -198,33 +217,49 @@ impl fmt::Debug for UreqClient {
 impl HttpClient for UreqClient {
     fn send(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
         let agent = self.config(request.url)?.new_agent();
-        let bearer = request.bearer.map(bearer_header).transpose()?;
+        let headers = proof(request)?;
         let answered = match request.form {
             Some(form) => {
-                let post = agent.post(request.url.as_str()).content_type("application/x-www-form-urlencoded");
-                let post = if let Some(value) = bearer { post.header(header::AUTHORIZATION, value) } else { post };
-                post.send(form.as_slice())
+                let post = agent.post(request.url.as_str()).content_type(FORM_TYPE);
+                headers.into_iter().fold(post, |post, (name, value)| post.header(name, value)).send(form.as_slice())
             }
             None => {
                 let get = agent.get(request.url.as_str());
-                let get = if let Some(value) = bearer { get.header(header::AUTHORIZATION, value) } else { get };
-                get.call()
+                headers.into_iter().fold(get, |get, (name, value)| get.header(name, value)).call()
             }
         };
         let mut answer = answered.map_err(from_ureq)?;
         check_framing(answer.headers())?;
         let status = answer.status().as_u16();
         let retry_after = retry_after(answer.headers());
+        let date = date(answer.headers());
         let body = read_body(&mut answer.body_mut().as_reader(), request.most)?;
-        Ok(HttpResponse { status, body, retry_after })
+        Ok(HttpResponse { status, body, retry_after, date })
     }
 }
 
-/// `Bearer` and the token (RFC 6750, section 2.1), marked so that it is not shown where headers are.
-fn bearer_header(token: &Secret) -> Result<HeaderValue, HttpError> {
-    let (scheme, token) = (b"Bearer ", token.expose().as_bytes());
-    let mut text = WipedBuffer::with_capacity(scheme.len().saturating_add(token.len()));
-    text.push(scheme).and_then(|()| text.push(token)).map_err(|_| HttpError::Bearer)?;
+/// The headers that say who asks.
+fn proof(request: &HttpRequest<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, HttpError> {
+    let mut headers = Vec::new();
+    if let Some(token) = request.bearer {
+        // RFC 6750, section 2.1.
+        headers.push((header::AUTHORIZATION, secret_header("Bearer ", token.expose())?));
+    }
+    if let Some(Signature { headers: signed, session_token }) = request.signature {
+        headers.push((header::AUTHORIZATION, secret_header("", &signed.authorization)?));
+        headers.push((HeaderName::from_static("x-amz-date"), secret_header("", &signed.date_time)?));
+        if let Some(token) = session_token {
+            headers.push((HeaderName::from_static("x-amz-security-token"), secret_header("", token.expose())?));
+        }
+    }
+    Ok(headers)
+}
+
+/// A value that is marked so that it is not shown where headers are.
+fn secret_header(prefix: &str, value: &str) -> Result<HeaderValue, HttpError> {
+    let mut text = WipedBuffer::with_capacity(prefix.len().saturating_add(value.len()));
+    let written = text.push(prefix.as_bytes()).and_then(|()| text.push(value.as_bytes()));
+    written.map_err(|_| HttpError::Bearer)?;
     let mut value = HeaderValue::from_bytes(text.as_slice()).map_err(|_| HttpError::Bearer)?;
     value.set_sensitive(true);
     Ok(value)
@@ -255,6 +290,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let digits = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse().ok().filter(|_| digits)?;
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// `Date` (RFC 9110, section 6.6.1), if it stands there once and can be read.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let mut dates = headers.get_all(header::DATE).iter();
+    match (dates.next(), dates.next()) {
+        (Some(date), None) => parse_http_date(date.to_str().ok()?).ok(),
+        _ => None,
+    }
 }
 
 /// Reads to the end into memory that was sized first: one byte beyond `most` shows that the body is too long.
@@ -386,9 +430,25 @@ mod tests {
     }
 
     #[test]
+    fn a_date_counts_if_it_stands_there_once_and_can_be_read() {
+        let with = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::DATE, HeaderValue::from_static(value));
+            }
+            date(&headers).map(Timestamp::unix_seconds)
+        };
+        let good = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(with(&[good]), Some(784_111_777));
+        assert_eq!(with(&[]), None);
+        assert_eq!(with(&[good, good]), None);
+        assert_eq!(with(&["Sun Nov  6 08:49:37 1994"]), None);
+    }
+
+    #[test]
     fn a_bearer_token_that_would_split_the_header_is_refused() {
-        assert_eq!(bearer_header(&Secret::from_text("a\r\nX: y")), Err(HttpError::Bearer));
-        assert_eq!(bearer_header(&Secret::from_text("abc")).unwrap().as_bytes(), b"Bearer abc");
-        assert!(!format!("{:?}", bearer_header(&Secret::from_text("PLANTED"))).contains("PLANTED"));
+        assert_eq!(secret_header("Bearer ", "a\r\nX: y"), Err(HttpError::Bearer));
+        assert_eq!(secret_header("Bearer ", "abc").unwrap().as_bytes(), b"Bearer abc");
+        assert!(!format!("{:?}", secret_header("Bearer ", "PLANTED")).contains("PLANTED"));
     }
 }

@@ -49,7 +49,7 @@ fn fetched(issuer: &str, document: &[u8]) -> Result<Vec<String>, KeySourceError>
         let content: &[u8] = if first { &answer } else { include_bytes!("../keys/jwks.json") };
         let mut body = WipedBuffer::with_capacity(content.len());
         body.push(content).expect("it is made to measure");
-        Ok(HttpResponse { status: 200, body, retry_after: None })
+        Ok(HttpResponse { status: 200, body, retry_after: None, date: None })
     };
     let hour = Duration::from_secs(3600);
     let issuer = Issuer::new(issuer).expect("it is an issuer");

@@ -1,9 +1,12 @@
 //! Property of `codec::sts_xml`: what parses has the form that is promised, prints back, and parses to the same.
 
-use safe_conduct::codec::sts_xml::{Action, AssumedRole, StsAnswer, parse_assume_role_answer};
+use safe_conduct::codec::sts_xml::{
+    Action, AssumedRole, CallerAnswer, StsAnswer, parse_assume_role_answer, parse_caller_identity_answer,
+};
 
 /// Parses `data`; an answer is written anew in its shortest form and must read as the same.
 pub fn check(data: &[u8]) {
+    caller(data);
     let parse = |bytes: &[u8]| parse_assume_role_answer(bytes, Action::AssumeRoleWithWebIdentity);
     match parse(data) {
         Err(_) => {}
@@ -21,6 +24,18 @@ pub fn check(data: &[u8]) {
             assert!(again.session_token.matches(role.session_token.expose().as_bytes()));
         }
     }
+}
+
+/// The same for the other action. Whatever it says of a caller can be shown on one line.
+fn caller(data: &[u8]) {
+    let Ok(CallerAnswer::Identity(caller)) = parse_caller_identity_answer(data) else { return };
+    let shown = [&caller.account, &caller.arn, &caller.user_id];
+    assert!(shown.iter().all(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())));
+    let [account, arn, id] = shown.map(|text| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
+    let inner = format!("<Account>{account}</Account><Arn>{arn}</Arn><UserId>{id}</UserId>");
+    let action = Action::GetCallerIdentity.name();
+    let again = format!("<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>");
+    assert_eq!(parse_caller_identity_answer(again.as_bytes()), Ok(CallerAnswer::Identity(caller)));
 }
 
 fn printed(role: &AssumedRole) -> String {

@@ -55,7 +55,7 @@ impl FakeIssuer {
         let (status, content) = known.unwrap_or(Ok((404, Vec::new())))?;
         let mut body = WipedBuffer::with_capacity(content.len());
         body.push(&content).unwrap();
-        Ok(HttpResponse { status, body, retry_after: None })
+        Ok(HttpResponse { status, body, retry_after: None, date: None })
     }
 
     /// The way to it.

@@ -65,7 +65,7 @@ fn region() -> AwsStsEndpoint {
 fn answer(status: u16, body: &[u8], retry_after: Option<u64>) -> HttpResponse {
     let mut content = WipedBuffer::with_capacity(body.len());
     content.push(body).unwrap();
-    HttpResponse { status, body: content, retry_after: retry_after.map(Duration::from_secs) }
+    HttpResponse { status, body: content, retry_after: retry_after.map(Duration::from_secs), date: None }
 }
 
 fn resolve_with(sts: &AwsSts) -> Result<ServiceCredential, AwsStsError> {

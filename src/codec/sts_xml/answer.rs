@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 pub enum Action {
     /// `AssumeRoleWithWebIdentity`: an identity token becomes a credential.
     AssumeRoleWithWebIdentity,
+    /// `GetCallerIdentity`: whose credential signed the request.
+    GetCallerIdentity,
 }
 
 impl Action {
@@ -20,6 +22,7 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+            Self::GetCallerIdentity => "GetCallerIdentity",
         }
     }
 
@@ -39,6 +42,26 @@ pub enum StsAnswer {
     Credentials(Box<AssumedRole>),
     /// A refusal or a failure.
     Error(ServiceError),
+}
+
+/// What an STS answered to the question whose credential signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallerAnswer {
+    /// Whose it is.
+    Identity(CallerIdentity),
+    /// A refusal or a failure.
+    Error(ServiceError),
+}
+
+/// Whose credential signed a request, as the service sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// `Account`: 12 digits.
+    pub account: String,
+    /// `Arn`: 20 to 2048 printable ASCII characters that start with `arn:`.
+    pub arn: String,
+    /// `UserId`: 2 to 256 printable ASCII characters.
+    pub user_id: String,
 }
 
 /// A credential, and whom and what the service says that it is for. The texts are as the service wrote them.
@@ -78,7 +101,7 @@ pub struct ServiceError {
 }
 
 /// Elements that we look at: path and name. Each stands there at most once.
-const KNOWN: [(&str, &str); 19] = [
+const KNOWN: [(&str, &str); 22] = [
     ("/*Response", "the root element"),
     ("/*Response/*Result", "Result"),
     ("/*Response/*Result/Credentials", "Credentials"),
@@ -91,6 +114,10 @@ const KNOWN: [(&str, &str); 19] = [
     ("/*Response/*Result/AssumedRoleUser", "AssumedRoleUser"),
     ("/*Response/*Result/AssumedRoleUser/Arn", "Arn"),
     ("/*Response/*Result/PackedPolicySize", "PackedPolicySize"),
+    // GetCallerIdentity's.
+    ("/*Response/*Result/Account", "Account"),
+    ("/*Response/*Result/Arn", "the caller's Arn"),
+    ("/*Response/*Result/UserId", "UserId"),
     ("/*Response/ResponseMetadata", "ResponseMetadata"),
     ("/*Response/ResponseMetadata/RequestId", "RequestId"),
     ("/ErrorResponse", "the root element"),
@@ -117,6 +144,9 @@ pub(super) struct AnswerBuilder {
     provider: Option<String>,
     assumed_role_arn: Option<String>,
     packed_policy_size: Option<u32>,
+    account: Option<String>,
+    caller_arn: Option<String>,
+    user_id: Option<String>,
     request_id: Option<String>,
     code: Option<String>,
     verification_key_missing: bool,
@@ -177,6 +207,15 @@ impl AnswerBuilder {
             "Provider" => self.provider = present(content),
             "Arn" => self.assumed_role_arn = present(content),
             "PackedPolicySize" => self.packed_policy_size = Some(content.parse().map_err(|_| wrong)?),
+            "Account" => {
+                let form = content.len() == 12 && content.bytes().all(|byte| byte.is_ascii_digit());
+                self.account = Some(if form { content.to_owned() } else { return Err(wrong) });
+            }
+            "the caller's Arn" => {
+                let arn = printable(content, 20, 2048).filter(|arn| arn.starts_with("arn:"));
+                self.caller_arn = Some(arn.ok_or(wrong)?);
+            }
+            "UserId" => self.user_id = Some(printable(content, 2, 256).ok_or(wrong)?),
             "RequestId" => self.request_id = plain_word(content, 128),
             "Code" => self.code = Some(plain_word(content, 64).ok_or(wrong)?),
             "Message" => {
@@ -192,12 +231,7 @@ impl AnswerBuilder {
     pub(super) fn finish(self) -> Result<StsAnswer, XmlError> {
         let missing = |element| XmlError::Missing { element };
         match self.root.ok_or(XmlError::Root)? {
-            Root::Error => Ok(StsAnswer::Error(ServiceError {
-                code: self.code.ok_or(missing("Code"))?,
-                verification_key_missing: self.verification_key_missing,
-                expired: self.expired,
-                request_id: self.request_id,
-            })),
+            Root::Error => Ok(StsAnswer::Error(self.error()?)),
             Root::Response => Ok(StsAnswer::Credentials(Box::new(AssumedRole {
                 access_key_id: self.access_key_id.ok_or(missing("AccessKeyId"))?,
                 secret_access_key: self.secret_access_key.ok_or(missing("SecretAccessKey"))?,
@@ -211,6 +245,33 @@ impl AnswerBuilder {
             }))),
         }
     }
+
+    pub(super) fn finish_caller(self) -> Result<CallerAnswer, XmlError> {
+        let missing = |element| XmlError::Missing { element };
+        match self.root.ok_or(XmlError::Root)? {
+            Root::Error => Ok(CallerAnswer::Error(self.error()?)),
+            Root::Response => Ok(CallerAnswer::Identity(CallerIdentity {
+                account: self.account.ok_or(missing("Account"))?,
+                arn: self.caller_arn.ok_or(missing("the caller's Arn"))?,
+                user_id: self.user_id.ok_or(missing("UserId"))?,
+            })),
+        }
+    }
+
+    fn error(self) -> Result<ServiceError, XmlError> {
+        Ok(ServiceError {
+            code: self.code.ok_or(XmlError::Missing { element: "Code" })?,
+            verification_key_missing: self.verification_key_missing,
+            expired: self.expired,
+            request_id: self.request_id,
+        })
+    }
+}
+
+/// Rule: it is shown to people, so it is printable ASCII of `least` to `most` bytes.
+fn printable(content: &str, least: usize, most: usize) -> Option<String> {
+    let form = (least..=most).contains(&content.len()) && content.bytes().all(|byte| byte.is_ascii_graphic());
+    form.then(|| content.to_owned())
 }
 
 /// Rule: a secret goes into headers and files, so it has no space, line end or control character. Empty is missing.

@@ -41,6 +41,19 @@ impl AwsStsEndpoint {
     }
 }
 
+impl AwsStsEndpoint {
+    /// The region in a signature's scope. A URL of AWS names it behind `sts`; servers of other makes take any, and
+    /// `us-east-1` is what their own clients sign with.
+    pub(super) fn signing_region(&self) -> &str {
+        const DEFAULT: &str = "us-east-1";
+        let region = match self {
+            Self::Region(region) => Some(region.as_str()),
+            Self::Url(url) => url.host().split('.').skip_while(|label| !matches!(*label, "sts" | "sts-fips")).nth(1),
+        };
+        region.filter(|region| has_form(region)).unwrap_or(DEFAULT)
+    }
+}
+
 /// Rule: `eu-central-1`, `us-gov-west-1`, `eusc-de-east-1`. It becomes part of the host that gets the token.
 fn has_form(region: &str) -> bool {
     let letters = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -79,6 +92,21 @@ mod tests {
         ] {
             assert_eq!(url(region).unwrap(), expected);
         }
+    }
+
+    // AWS's list of STS endpoints: the global one is signed for us-east-1.
+    #[test]
+    fn a_signature_is_for_the_region_that_the_endpoint_names() {
+        let of = |url: &str| AwsStsEndpoint::Url(ServiceUrl::new(url).unwrap()).signing_region().to_owned();
+        assert_eq!(of("https://sts.eu-central-1.amazonaws.com"), "eu-central-1");
+        assert_eq!(of("https://sts-fips.us-east-2.amazonaws.com"), "us-east-2");
+        assert_eq!(of("https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com"), "eu-west-1");
+        assert_eq!(of("https://sts.amazonaws.com"), "us-east-1");
+        assert_eq!(of("https://minio.example:9000"), "us-east-1");
+        assert_eq!(of("http://127.0.0.1:9000"), "us-east-1");
+        let region = |name| AwsStsEndpoint::Region(Region::new(name).unwrap()).signing_region().to_owned();
+        assert_eq!(region("ap-southeast-4"), "ap-southeast-4");
+        assert_eq!(region("aws-global"), "us-east-1");
     }
 
     #[test]

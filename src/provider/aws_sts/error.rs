@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{MAX_DURATION, MAX_LIFE, MIN_DURATION};
 use crate::codec::form::FormError;
+use crate::codec::sigv4::SigV4Error;
 use crate::codec::sts_xml::{ServiceError, XmlError};
 use crate::credential::CredentialError;
 use crate::error::{Actionable, Facts, Fault, Retry};
@@ -32,6 +33,8 @@ pub enum AwsStsError {
     Name(NameError),
     /// The request would be too long.
     Form(FormError),
+    /// The request cannot be signed.
+    Sign(SigV4Error),
     /// There is no answer.
     Http(HttpError),
     /// The endpoint points elsewhere; that is never followed.
@@ -296,6 +299,7 @@ impl AwsStsError {
             | Self::Scheme { .. }
             | Self::Name(_)
             | Self::Form(_)
+            | Self::Sign(_)
             | Self::Http(_)
             | Self::Redirected { .. }
             | Self::Answer(_) => None,
@@ -314,6 +318,7 @@ impl fmt::Display for AwsStsError {
             Self::Scheme { scheme } => write!(f, "aws-sts has no credentials for scheme {scheme}"),
             Self::Name(error) => write!(f, "no session name can be made of the principal: {error}"),
             Self::Form(error) => error.fmt(f),
+            Self::Sign(error) => write!(f, "the request cannot be signed: {error}"),
             Self::Http(error) => write!(f, "there is no answer from the STS: {error}"),
             Self::Redirected { status } => write!(f, "the STS endpoint redirects (status {status})"),
             Self::Refused { refusal, code, status, request_id, .. } => {
@@ -334,6 +339,7 @@ impl std::error::Error for AwsStsError {
         match self {
             Self::Name(error) => Some(error),
             Self::Form(error) => Some(error),
+            Self::Sign(error) => Some(error),
             Self::Http(error) => Some(error),
             Self::Answer(error) => error.source(),
             Self::Duration { .. }
@@ -378,6 +384,12 @@ impl Actionable for AwsStsError {
                 Fault::Identity,
                 Retry::OnNewToken,
                 "Have the issuer put fewer claims (groups, roles) into the token: STS takes 20000 bytes.",
+            ),
+            Self::Sign(_) => Facts::new(
+                "STS_SIGN",
+                Fault::Configuration,
+                Retry::Never,
+                "Set this machine's clock; if it is right, check that aws.stsEndpoint gives credentials of AWS's form.",
             ),
             Self::Http(error) => error.facts(),
             Self::Redirected { .. } => Facts::new(

@@ -11,6 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
+import doctor
 import on_minio
 import on_moto
 import refusals
@@ -54,7 +55,7 @@ def main():
         bench = Bench(root)
     if checks.failed:
         checks.finish()
-    scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS]
+    scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS, *doctor.SCENARIOS]
     wanted = sys.argv[1:]
     for scenario in scenarios:
         if wanted and scenario.__name__ not in wanted:

@@ -1,0 +1,177 @@
+//! An issuer and an STS on loopback for the binary, each answer as a test wants it.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use safe_conduct::sys::clock::SystemClock;
+use safe_conduct::time::{Clock, Timestamp};
+
+use crate::http_date;
+
+/// The secret access key and the session token that the STS gives out.
+pub const SECRET: &str = "PLANTED-secret";
+pub const SESSION: &str = "PLANTED-session";
+
+/// What one of them says of the time.
+#[derive(Clone, Copy)]
+pub enum Date {
+    /// So many seconds later than it is.
+    Ahead(u64),
+    /// So many seconds earlier.
+    Behind(u64),
+    /// Nothing.
+    Silent,
+}
+
+/// What it answers; what is not named is as it must be.
+#[derive(Clone)]
+pub struct Answers {
+    pub issuers_date: Date,
+    pub sts_date: Date,
+    /// Status and body of the discovery document.
+    pub discovery: Option<(u16, String)>,
+    pub jwks: String,
+    /// Status and body of an exchange.
+    pub exchange: Option<(u16, String)>,
+    /// Status and body of GetCallerIdentity.
+    pub caller: Option<(u16, String)>,
+}
+
+/// A request as it came.
+#[derive(Clone)]
+pub struct Request {
+    pub line: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// Both of them, on one port.
+pub struct Services {
+    pub address: SocketAddr,
+    pub answers: Arc<Mutex<Answers>>,
+    pub requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Services {
+    /// They end with the test's process.
+    pub fn start(jwks: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (issuers_date, sts_date) = (Date::Ahead(0), Date::Ahead(0));
+        let answers = Answers { issuers_date, sts_date, discovery: None, jwks, exchange: None, caller: None };
+        let services =
+            Self { address, answers: Arc::new(Mutex::new(answers)), requests: Arc::new(Mutex::new(Vec::new())) };
+        let (answers, requests) = (Arc::clone(&services.answers), Arc::clone(&services.requests));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let request = read(&mut stream);
+                let answers = answers.lock().unwrap().clone();
+                let (status, date, body) = answer(&request, &answers, address);
+                requests.lock().unwrap().push(request);
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 {status} -\r\n{date}content-length: {length}\r\nconnection: close\r\n\r\n");
+                // Whoever asked may have gone.
+                let _ = stream.write_all(format!("{head}{body}").as_bytes());
+            }
+        });
+        services
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The requests so far that `action` stands in.
+    pub fn of(&self, action: &str) -> Vec<Request> {
+        let all = self.requests.lock().unwrap().clone();
+        all.into_iter().filter(|request| String::from_utf8_lossy(&request.body).contains(action)).collect()
+    }
+}
+
+fn read(stream: &mut TcpStream) -> Request {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap() <= 2 {
+            break;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    let line = if lines.is_empty() { String::new() } else { lines.remove(0) };
+    let headers: Vec<(String, String)> = lines
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+    reader.read_exact(&mut body).unwrap();
+    Request { line, headers, body }
+}
+
+fn answer(request: &Request, answers: &Answers, at: SocketAddr) -> (u16, String, String) {
+    let path = request.line.split(' ').nth(1).unwrap_or_default();
+    let of_issuer = date(answers.issuers_date);
+    let of_sts = date(answers.sts_date);
+    let form = String::from_utf8_lossy(&request.body);
+    match path {
+        "/.well-known/openid-configuration" => {
+            let document = format!("{{\"issuer\":\"http://{at}\",\"jwks_uri\":\"http://{at}/keys\"}}");
+            let (status, body) = answers.discovery.clone().unwrap_or((200, document));
+            (status, of_issuer, body)
+        }
+        "/keys" => (200, of_issuer, answers.jwks.clone()),
+        _ if form.contains("Action=AssumeRoleWithWebIdentity") => {
+            let (status, body) = answers.exchange.clone().unwrap_or_else(|| (200, credentials()));
+            (status, of_sts, body)
+        }
+        _ if form.contains("Action=GetCallerIdentity") => {
+            let (status, body) = answers.caller.clone().unwrap_or_else(|| (200, caller()));
+            (status, of_sts, body)
+        }
+        // What AWS does with a GET.
+        _ => (302, of_sts, String::new()),
+    }
+}
+
+fn date(said: Date) -> String {
+    let now = now();
+    let at = match said {
+        Date::Ahead(seconds) => now.plus(Duration::from_secs(seconds)),
+        Date::Behind(seconds) => now.minus(Duration::from_secs(seconds)),
+        Date::Silent => return String::new(),
+    };
+    format!("date: {}\r\n", http_date::printed(at))
+}
+
+pub fn now() -> Timestamp {
+    SystemClock::new().moment().wall
+}
+
+fn credentials() -> String {
+    let expiration = now().plus(Duration::from_secs(3600));
+    format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
+         <AccessKeyId>ASIAEXAMPLE000000000</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
+         <SessionToken>{SESSION}</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
+         </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    )
+}
+
+fn caller() -> String {
+    "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+     <Arn>arn:aws:sts::123456789012:assumed-role/spark/alice-session</Arn><UserId>AROAEXAMPLE:alice-session</UserId>\
+     <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+        .to_owned()
+}
+
+/// An error as STS writes it.
+pub fn refusal(code: &str) -> String {
+    format!("<ErrorResponse><Error><Code>{code}</Code><Message>PLANTED</Message></Error></ErrorResponse>")
+}
