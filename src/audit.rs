@@ -1,7 +1,7 @@
 //! What is recorded of who got what, as one JSON line an event. Holds no secret and writes nothing itself.
 
 use crate::codec::json::JsonLine;
-use crate::credential::Provenance;
+use crate::credential::{Provenance, ProvenanceStep};
 use crate::name::{ExecutorName, Issuer, PodName, Principal, Scheme, Subject};
 use crate::store::Version;
 use crate::time::Timestamp;
@@ -147,6 +147,9 @@ impl Exchanged<'_> {
                         line.text(name, value);
                     }
                 }
+                if !provenance.via.is_empty() {
+                    line.objects("via", provenance.via.iter().map(step));
+                }
                 line.text("expires_at", &expires_at.to_string());
                 if let Some(version) = version {
                     write_version(line, *version);
@@ -158,6 +161,16 @@ impl Exchanged<'_> {
             }
         }
     }
+}
+
+fn step(step: &ProvenanceStep) -> JsonLine {
+    let mut line = JsonLine::new();
+    line.text("role", &step.role);
+    line.text("credential_id", &step.credential_id);
+    if let Some(id) = &step.request_id {
+        line.text("request_id", id);
+    }
+    line
 }
 
 fn write_version(line: &mut JsonLine, version: Version) {

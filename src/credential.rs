@@ -58,6 +58,19 @@ pub struct Provenance {
     pub credential_id: Option<String>,
     /// The service's id of the request.
     pub request_id: Option<String>,
+    /// The credentials that led to this one, in their order; they are gone.
+    pub via: Vec<ProvenanceStep>,
+}
+
+/// Where a credential came from that only served to get another one.
+#[derive(Debug, Clone)]
+pub struct ProvenanceStep {
+    /// What was asked for, such as a role's ARN.
+    pub role: String,
+    /// The public id of the credential.
+    pub credential_id: String,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
 }
 
 impl ServiceCredential {

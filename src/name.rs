@@ -77,6 +77,18 @@ name!(
     SessionName, "session name", 2..=64, is_session_character
 );
 name!(
+    /// What the owner of a role in another account gave us to say (STS model: 2 to 1,224 of `A-Z a-z 0-9 _ + = , . @ : / -`).
+    ExternalId, "external id", 2..=1224, |c| is_session_character(c) || matches!(c, ':' | '/')
+);
+name!(
+    /// The key of a session's tag (STS model: 1 to 128 characters). Stricter: ASCII only.
+    TagKey, "tag key", 1..=128, is_tag_character
+);
+name!(
+    /// The value of a session's tag (STS model: up to 256 characters). Stricter: ASCII only.
+    TagValue, "tag value", 0..=256, is_tag_character
+);
+name!(
     /// An AWS region, such as `eu-central-1`: checked before it becomes part of a host name.
     Region, "region", 5..=32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
 );
@@ -94,6 +106,11 @@ name!(
 #[must_use]
 pub fn is_session_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '=' | ',' | '.' | '@' | '-')
+}
+
+/// Whether STS allows `c` in a tag (STS model: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`); of letters, spaces and digits only ASCII's.
+fn is_tag_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@')
 }
 
 fn check(

@@ -49,7 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook::", &["sys/process.rs"]),
     ("SystemTime::now", &["sys/clock.rs"]),
     ("Instant::now", &["sys/clock.rs"]),
-    ("std::env", &["config/driver.rs", "config/executor.rs", "main.rs"]),
+    ("std::env", &["config/driver.rs", "config/endpoint.rs", "config/executor.rs", "main.rs"]),
     (
         "thread::Builder",
         &[

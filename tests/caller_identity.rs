@@ -13,7 +13,7 @@ use safe_conduct::codec::url::ServiceUrl;
 use safe_conduct::credential::{ServiceCredential, s3a};
 use safe_conduct::error::Actionable;
 use safe_conduct::name::{PropertyName, Region, RoleArn};
-use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, Refusal};
+use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, Refusal, RoleSettings, Variant};
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sys::http::{HttpError, HttpRequest, HttpResponse};
 use safe_conduct::time::{Moment, Timestamp};
@@ -60,14 +60,14 @@ fn asked(endpoint: AwsStsEndpoint, status: u16, answer: &[u8]) -> (Result<Caller
         Ok(HttpResponse { status, body: WipedBuffer::copy_of(&answer), retry_after: None, date: None })
     };
     let role_arn = RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap();
-    let settings = AwsStsSettings { role_arn, session_name: None, duration: None, endpoint };
+    let settings = AwsStsSettings { role: RoleSettings::new(role_arn), endpoint };
     let result = AwsSts::new(settings, Arc::new(http)).unwrap().caller_identity(&credential(), at());
     let sent = sent.lock().unwrap().take().unwrap();
     (result, sent)
 }
 
 fn url(text: &str) -> AwsStsEndpoint {
-    AwsStsEndpoint::Url(ServiceUrl::new(text).unwrap())
+    AwsStsEndpoint::Url { url: ServiceUrl::new(text).unwrap(), signing_region: None }
 }
 
 fn at_url(status: u16, answer: &[u8]) -> Result<CallerIdentity, AwsStsError> {
@@ -76,7 +76,7 @@ fn at_url(status: u16, answer: &[u8]) -> Result<CallerIdentity, AwsStsError> {
 
 #[test]
 fn the_request_is_signed_for_its_host_path_region_and_day_and_holds_no_secret_key() {
-    let region = AwsStsEndpoint::Region(Region::new("eu-central-1").unwrap());
+    let region = AwsStsEndpoint::Region { region: Region::new("eu-central-1").unwrap(), variant: Variant::default() };
     for (endpoint, host, expected) in [
         (region, "sts.eu-central-1.amazonaws.com", "20261122/eu-central-1/sts/aws4_request"),
         (url("http://127.0.0.1:9000"), "127.0.0.1:9000", "20261122/us-east-1/sts/aws4_request"),
@@ -142,8 +142,8 @@ fn a_value_that_is_missing_twice_there_or_of_another_form_is_refused_by_its_name
 fn a_refusal_a_redirect_and_an_answer_that_contradicts_its_status_are_errors_of_their_own() {
     let error = |code: &str| format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>").into_bytes();
     let refused = at_url(403, &error("SignatureDoesNotMatch")).unwrap_err();
-    assert!(matches!(&refused, AwsStsError::Refused { refusal: Refusal::Unknown, status: 403, .. }), "{refused:?}");
-    assert_eq!(refused.facts().code, "STS_REFUSED");
+    assert!(matches!(&refused, AwsStsError::Refused { refusal: Refusal::Signature, status: 403, .. }), "{refused:?}");
+    assert_eq!(refused.facts().code, "STS_SIGNATURE");
     assert_eq!(at_url(302, b""), Err(AwsStsError::Redirected { status: 302 }));
     assert_eq!(at_url(500, b"<html>"), Err(AwsStsError::Unavailable { status: 500, retry_after: None }));
     assert_eq!(at_url(200, &error("AccessDenied")).unwrap_err().facts().code, "STS_ANSWER_STATUS");

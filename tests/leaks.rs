@@ -119,12 +119,8 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     let (store, audit) = (Arc::new(CredentialStore::new()), Arc::new(Audit::default()));
     let verifier = TokenVerifier::new(Issuer::new("https://issuer.example").unwrap(), Audience::new("sts").unwrap());
     let settings = AwsStsSettings {
-        role: RoleSettings {
-            role_arn: RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap(),
-            session_name: None,
-            duration: None,
-        },
-        endpoint: AwsStsEndpoint::Url(ServiceUrl::new("https://sts.example").unwrap()),
+        role: RoleSettings::new(RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap()),
+        endpoint: AwsStsEndpoint::Url { url: ServiceUrl::new("https://sts.example").unwrap(), signing_region: None },
     };
     let keys = KeySource::file(folder.path("jwks.json"));
     let parts = ManagerParts {

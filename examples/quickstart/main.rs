@@ -17,7 +17,7 @@ use safe_conduct::identity::TokenVerifier;
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
 use safe_conduct::manager::{ManagerParts, ManagerSettings, UserCredentialManager};
 use safe_conduct::name::{Audience, Issuer, RoleArn, Scheme};
-use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsSettings, Providers};
+use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsSettings, Providers, RoleSettings};
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::http::{HttpClient, UreqClient};
 use safe_conduct::sys::random::{Random, SystemRandomness};
@@ -165,10 +165,14 @@ fn manager(
     let keys = KeySource::discovery(&name, Arc::clone(&http), None, refresh, stale).map_err(|error| text(&error))?;
     let verifier = TokenVerifier::new(name, Audience::new(AUDIENCE).map_err(|error| text(&error))?);
     let settings = AwsStsSettings {
-        role_arn: RoleArn::new(ROLE).map_err(|error| text(&error))?,
-        session_name: None,
-        duration: Some(Duration::from_secs(HOUR)),
-        endpoint: AwsStsEndpoint::Url(ServiceUrl::new(sts.url()).map_err(|error| text(&error))?),
+        role: RoleSettings {
+            duration: Some(Duration::from_secs(HOUR)),
+            ..RoleSettings::new(RoleArn::new(ROLE).map_err(|error| text(&error))?)
+        },
+        endpoint: AwsStsEndpoint::Url {
+            url: ServiceUrl::new(sts.url()).map_err(|error| text(&error))?,
+            signing_region: None,
+        },
     };
     let provider = AwsSts::new(settings, http).map_err(|error| text(&error))?;
     let parts = ManagerParts {

@@ -405,6 +405,12 @@ impl JsonLine {
         self.member(name, if value { "true" } else { "false" });
     }
 
+    /// A member that is a list of objects.
+    pub fn objects(&mut self, name: &str, objects: impl Iterator<Item = Self>) {
+        let objects: Vec<String> = objects.map(Self::finish).collect();
+        self.member(name, &format!("[{}]", objects.join(",")));
+    }
+
     /// The object.
     #[must_use]
     pub fn finish(self) -> String {

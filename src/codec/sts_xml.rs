@@ -9,7 +9,7 @@ mod error;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-pub use answer::{Action, AssumedRole, CallerAnswer, CallerIdentity, ServiceError, StsAnswer};
+pub use answer::{Action, AssumedRole, CallerAnswer, CallerIdentity, Says, ServiceError, StsAnswer};
 pub use error::XmlError;
 
 use answer::AnswerBuilder;

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::endpoint::endpoint;
 use super::error::ConfigError;
 use super::raw::{Settings, full, invalid};
 use super::role::role;
 use crate::codec::url::ServiceUrl;
 use crate::identity::{Algorithm, ClaimPath, TokenType, TokenVerifier};
-use crate::name::{Audience, Issuer, Region, Scheme};
-use crate::provider::{AwsStsEndpoint, AwsStsSettings};
+use crate::name::{Audience, Issuer, Scheme};
+use crate::provider::AwsStsSettings;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -77,7 +78,7 @@ impl ExchangeConfig {
         Ok(Self {
             token_file: settings.required_path("identityToken.file")?,
             identity: IdentityConfig::from_settings(settings)?,
-            aws: aws(settings)?,
+            aws: AwsStsSettings { role: role(settings, "aws.")?, endpoint: endpoint(settings)? },
             aws_ca_file: settings.path("aws.caFile"),
             start_timeout: start_timeout(settings)?,
         })
@@ -210,15 +211,4 @@ pub(super) fn keys(settings: &Settings, signature_checked: bool) -> Result<KeysF
         (true, None, Some(url)) => Ok(KeysFrom::Url(url)),
         (true, None, None) => Ok(KeysFrom::Discovery),
     }
-}
-
-fn aws(settings: &Settings) -> Result<AwsStsSettings, ConfigError> {
-    let region = settings.parsed("aws.region", Region::new)?;
-    let url = settings.parsed("aws.stsEndpoint", ServiceUrl::new)?;
-    let endpoint = match (url, region) {
-        (Some(url), _) => AwsStsEndpoint::Url(url),
-        (None, Some(region)) => AwsStsEndpoint::Region(region),
-        (None, None) => return Err(ConfigError::Missing { key: full("aws.region") }),
-    };
-    Ok(AwsStsSettings { role: role(settings, "aws.")?, endpoint })
 }

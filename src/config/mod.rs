@@ -2,6 +2,7 @@
 
 mod distribution;
 mod driver;
+mod endpoint;
 mod error;
 mod exchange;
 mod executor;

@@ -1,24 +1,33 @@
 //! The provider `aws-sts`: AssumeRoleWithWebIdentity at AWS, MinIO or Ceph. Verifies what comes back; keeps nothing.
 
+mod answer;
 mod caller_identity;
+mod chain;
 mod endpoint;
 mod error;
+mod policy;
+mod refusal;
 mod session_name;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use endpoint::AwsStsEndpoint;
-pub use error::{AnswerError, AwsStsError, Refusal};
+pub use answer::AnswerError;
+pub use chain::{Chain, ChainError, ChainStep, MAX_STEP_DURATION, MAX_STEPS, MAX_TAGS};
+pub use endpoint::{AwsStsEndpoint, Variant};
+pub use error::AwsStsError;
+pub use policy::{MAX_MANAGED_POLICIES, MAX_POLICY, PolicyArn, PolicyDocument, PolicyError, SessionPolicy};
+pub use refusal::Refusal;
 pub use session_name::session_name_for;
 
 use super::{CredentialProvider, ResolveError};
 use crate::codec::form::FormBuilder;
 use crate::codec::sts_xml::{Action, AssumedRole, MAX_ANSWER, ServiceError, StsAnswer, parse_assume_role_answer};
 use crate::codec::url::ServiceUrl;
-use crate::credential::{CredentialError, Provenance, ServiceCredential, s3a};
+use crate::credential::{CredentialError, Provenance, ProvenanceStep, ServiceCredential, s3a};
 use crate::identity::UserContext;
 use crate::name::{Issuer, PropertyName, RoleArn, Scheme, SessionName};
 use crate::secret::{Secret, WipedBuffer};
@@ -59,6 +68,19 @@ pub struct RoleSettings {
     pub session_name: Option<SessionName>,
     /// How long the credential should live, [`MIN_DURATION`] to [`MAX_DURATION`]; by default the service decides.
     pub duration: Option<Duration>,
+    /// What narrows the credential that is handed out: that of the chain's last role, if there is a chain.
+    pub policy: SessionPolicy,
+    /// The roles that are assumed after it.
+    pub chain: Chain,
+}
+
+impl RoleSettings {
+    /// This role, and nothing else is asked for.
+    #[must_use]
+    pub fn new(role_arn: RoleArn) -> Self {
+        let (policy, chain) = (SessionPolicy::default(), Chain::default());
+        Self { role_arn, session_name: None, duration: None, policy, chain }
+    }
 }
 
 /// The provider itself: settings that were checked, and a way to the service.
@@ -97,35 +119,86 @@ impl AwsSts {
             Some(name) => name.clone(),
             None => session_name_for(user.principal(), user.subject(), user.issuer()).map_err(AwsStsError::Name)?,
         };
-        let form = self.form(user.token(), &session_name)?;
-        let request =
-            HttpRequest { url: &self.url, form: Some(&form), bearer: None, signature: None, most: MAX_ANSWER };
+        let role = &self.settings.role;
+        let (last, policy) = (role.chain.steps().len(), Some(&role.policy));
+        let mut assumed = self.with_web_identity(user, &session_name, policy.filter(|_| last == 0), at)?;
+        let mut made = Made { role: role.role_arn.as_str(), expires_at: assumed.expiration, via: Vec::new() };
+        for (position, step) in (1usize..).zip(role.chain.steps()) {
+            made.went_on(&assumed, step.role_arn.as_str());
+            let policy = policy.filter(|_| position == last);
+            // The credential of the step before is wiped here: it is replaced.
+            assumed = self
+                .assume(step, &assumed, &session_name, policy, at)
+                .map_err(|error| AwsStsError::Step { step: position, error: Box::new(error) })?;
+            made.expires_at = made.expires_at.min(assumed.expiration);
+        }
+        report_policy(&role.policy, assumed.packed_policy_size);
+        made.credential(assumed, session_name, at).map_err(|error| AnswerError::Credential(error).into())
+    }
+
+    /// The first step: an identity token becomes a credential.
+    fn with_web_identity(
+        &self,
+        user: &UserContext,
+        session_name: &SessionName,
+        policy: Option<&SessionPolicy>,
+        at: Moment,
+    ) -> Result<AssumedRole, AwsStsError> {
+        let form = self.form(user.token(), session_name, policy)?;
+        let (url, most) = (&self.url, MAX_ANSWER);
+        let request = HttpRequest { url, form: Some(&form), bearer: None, signature: None, most };
         let response = self.http.send(&request).map_err(AwsStsError::Http)?;
-        let assumed = understood(&response)?;
+        let assumed = understood(&response, Action::AssumeRoleWithWebIdentity)?;
         check_expiration(assumed.expiration, at.wall)?;
         check_identity(&assumed, user)?;
-        if let Some(size) = assumed.packed_policy_size.filter(|size| *size >= PACKED_POLICY_WARNING) {
-            log::warn!("session policies and tags take {size} % of the space that STS allows them");
-        }
-        self.credential(assumed, session_name, at).map_err(|error| AnswerError::Credential(error).into())
+        Ok(assumed)
     }
 
     /// The request's body. The token goes here and nowhere else: never into a URL or a header.
-    fn form(&self, token: &Secret, session_name: &SessionName) -> Result<WipedBuffer, AwsStsError> {
-        let seconds = self.settings.role.duration.map(|duration| duration.as_secs().to_string());
+    fn form(
+        &self,
+        token: &Secret,
+        session_name: &SessionName,
+        policy: Option<&SessionPolicy>,
+    ) -> Result<WipedBuffer, AwsStsError> {
+        let RoleSettings { role_arn, duration, .. } = &self.settings.role;
+        let seconds = duration.map(|duration| duration.as_secs().to_string());
+        let policy = policy.map(SessionPolicy::parameters).unwrap_or_default();
         let mut form = FormBuilder::new()
             .text("Action", Action::AssumeRoleWithWebIdentity.name())
             .text("Version", API_VERSION)
-            .text("RoleArn", self.settings.role.role_arn.as_str())
+            .text("RoleArn", role_arn.as_str())
             .text("RoleSessionName", session_name.as_str());
         if let Some(seconds) = &seconds {
             form = form.text("DurationSeconds", seconds);
         }
+        let form = policy.iter().fold(form, |form, (name, value)| form.text(name, value));
         form.secret("WebIdentityToken", token).finish().map_err(AwsStsError::Form)
+    }
+}
+
+/// What is known of a credential while its chain is made.
+struct Made<'a> {
+    /// The role of the last step so far.
+    role: &'a str,
+    /// The earliest expiry so far: what comes later is renewed with what came before.
+    expires_at: Timestamp,
+    via: Vec<ProvenanceStep>,
+}
+
+impl<'a> Made<'a> {
+    /// The chain goes on from `assumed` to `role`.
+    fn went_on(&mut self, assumed: &AssumedRole, role: &'a str) {
+        let role_before = std::mem::replace(&mut self.role, role);
+        self.via.push(ProvenanceStep {
+            role: role_before.to_owned(),
+            credential_id: assumed.access_key_id.clone(),
+            request_id: assumed.request_id.clone(),
+        });
     }
 
     fn credential(
-        &self,
+        self,
         assumed: AssumedRole,
         session_name: SessionName,
         at: Moment,
@@ -142,12 +215,29 @@ impl AwsSts {
             put(s3a::ACCOUNT_ID, Secret::from_text(account))?;
         }
         let provenance = Provenance {
-            role: Some(self.settings.role.role_arn.as_str().to_owned()),
+            role: Some(self.role.to_owned()),
             session_name: Some(session_name.as_str().to_owned()),
             credential_id: Some(assumed.access_key_id),
             request_id: assumed.request_id,
+            via: self.via,
         };
-        Ok(ServiceCredential::new(properties, assumed.expiration, at)?.with_provenance(provenance))
+        Ok(ServiceCredential::new(properties, self.expires_at, at)?.with_provenance(provenance))
+    }
+}
+
+/// Says what a session policy costs, and whether the service took it.
+fn report_policy(policy: &SessionPolicy, packed_size: Option<u32>) {
+    match packed_size {
+        Some(size) if size >= PACKED_POLICY_WARNING => {
+            log::warn!("session policies and tags take {size} % of the space that STS allows them");
+        }
+        // MinIO and Ceph leave parameters alone that they do not know.
+        None if policy.has_managed() => {
+            log::warn!(
+                "the service does not say that aws.policyArns narrowed the credential: not every STS knows them"
+            );
+        }
+        _ => {}
     }
 }
 
@@ -165,15 +255,15 @@ impl CredentialProvider for AwsSts {
 
 /// The credential in an answer. Status and document must agree: a credential with a status other than 200, or an error
 /// with 200, is not what an STS sends.
-fn understood(response: &HttpResponse) -> Result<AssumedRole, AwsStsError> {
+fn understood(response: &HttpResponse, action: Action) -> Result<AssumedRole, AwsStsError> {
     let HttpResponse { status, retry_after, .. } = *response;
     // Rule: no redirect is followed. Whoever it leads to would get the token.
     if (300..400).contains(&status) {
         return Err(AwsStsError::Redirected { status });
     }
-    match parse_assume_role_answer(response.body.as_slice(), Action::AssumeRoleWithWebIdentity) {
+    match parse_assume_role_answer(response.body.as_slice(), action) {
         Ok(StsAnswer::Credentials(assumed)) if status == 200 => Ok(*assumed),
-        Ok(StsAnswer::Error(error)) if status >= 400 => Err(refused(error, status, retry_after)),
+        Ok(StsAnswer::Error(error)) if status >= 400 => Err(refused(error, response, action)),
         Ok(_) => Err(AnswerError::Status { status }.into()),
         // A gateway before the service answers with a page of its own when the service is busy or down.
         Err(_) if status == 429 || status >= 500 => Err(AwsStsError::Unavailable { status, retry_after }),
@@ -181,8 +271,9 @@ fn understood(response: &HttpResponse) -> Result<AssumedRole, AwsStsError> {
     }
 }
 
-fn refused(error: ServiceError, status: u16, retry_after: Option<Duration>) -> AwsStsError {
-    let refusal = Refusal::of(&error, status);
+fn refused(error: ServiceError, response: &HttpResponse, action: Action) -> AwsStsError {
+    let HttpResponse { status, retry_after, .. } = *response;
+    let refusal = Refusal::of(&error, status, action);
     AwsStsError::Refused { refusal, code: error.code, status, request_id: error.request_id, retry_after }
 }
 

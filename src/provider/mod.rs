@@ -3,8 +3,9 @@
 mod aws_sts;
 
 pub use aws_sts::{
-    AnswerError, AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_DURATION, MAX_LIFE, MIN_DURATION, Refusal,
-    RoleSettings, session_name_for,
+    AnswerError, AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, Chain, ChainError, ChainStep, MAX_DURATION,
+    MAX_LIFE, MAX_MANAGED_POLICIES, MAX_POLICY, MAX_STEP_DURATION, MAX_STEPS, MAX_TAGS, MIN_DURATION, PolicyArn,
+    PolicyDocument, PolicyError, Refusal, RoleSettings, SessionPolicy, Variant, session_name_for,
 };
 
 use std::collections::BTreeMap;

@@ -2,12 +2,17 @@
 //!
 //! It is compiled into the library's own tests, because only there a user can be made without a signed token.
 
+#[path = "chain.rs"]
+mod chain;
+#[path = "refusals.rs"]
+mod refusals;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_LIFE, RoleSettings};
+use super::{AwsSts, AwsStsEndpoint, AwsStsError, AwsStsSettings, MAX_LIFE, RoleSettings, Variant};
 use crate::codec::url::ServiceUrl;
 use crate::credential::{ServiceCredential, s3a};
 use crate::error::{Actionable, Fault, Retry};
@@ -55,11 +60,11 @@ fn user() -> UserContext {
 
 fn settings(endpoint: AwsStsEndpoint) -> AwsStsSettings {
     let role_arn = RoleArn::new("arn:aws:iam::123456789012:role/spark").unwrap();
-    AwsStsSettings { role: RoleSettings { role_arn, session_name: None, duration: None }, endpoint }
+    AwsStsSettings { role: RoleSettings::new(role_arn), endpoint }
 }
 
 fn region() -> AwsStsEndpoint {
-    AwsStsEndpoint::Region(Region::new("eu-central-1").unwrap())
+    AwsStsEndpoint::Region { region: Region::new("eu-central-1").unwrap(), variant: Variant::default() }
 }
 
 fn answer(status: u16, body: &[u8], retry_after: Option<u64>) -> HttpResponse {
@@ -152,7 +157,8 @@ fn one_request_over_a_real_socket_has_no_more_headers_than_it_needs() {
         assert_eq!(peer.read(&mut chunk).unwrap(), 0);
         String::from_utf8(request).unwrap()
     });
-    let url = AwsStsEndpoint::Url(ServiceUrl::new(&format!("http://{address}/sts")).unwrap());
+    let url = ServiceUrl::new(&format!("http://{address}/sts")).unwrap();
+    let url = AwsStsEndpoint::Url { url, signing_region: None };
     let http = Arc::new(UreqClient::new(Roots::Compiled).unwrap());
     let credential = resolve_with(&AwsSts::new(settings(url), http).unwrap()).unwrap();
     assert_eq!(property(&credential, s3a::ACCESS_KEY), "ASIAMADEUPMADEUP0001");
@@ -267,123 +273,4 @@ fn an_expiration_lies_in_the_future_and_within_the_limit() {
     assert!(exchange(200, &expires("2027-11-23T19:00:00Z")).is_ok());
     let beyond = last.plus(Duration::from_secs(1));
     assert_eq!(refused(200, &expires("2027-11-23T19:00:01Z")), AnswerError::Life { expires_at: beyond, now });
-}
-
-// What is made of errors.
-
-/// The service's code, its status, our code, whose fault, whether waiting helps. From AWS's model and MinIO's source.
-const CLASSES: [(&str, u16, &str, Fault, Retry); 22] = [
-    ("ExpiredTokenException", 400, "STS_EXPIRED_TOKEN", Fault::Identity, Retry::OnNewToken),
-    ("ExpiredToken", 400, "STS_EXPIRED_TOKEN", Fault::Identity, Retry::OnNewToken),
-    ("IDPCommunicationError", 400, "STS_IDP_UNREACHABLE", Fault::Unreachable, Retry::Backoff),
-    ("InvalidIdentityToken", 400, "STS_INVALID_TOKEN", Fault::Service, Retry::Never),
-    ("IDPRejectedClaim", 403, "STS_CLAIM_REJECTED", Fault::Identity, Retry::OnNewToken),
-    ("AccessDenied", 403, "STS_ACCESS_DENIED", Fault::Service, Retry::Never),
-    ("MalformedPolicyDocument", 400, "STS_POLICY", Fault::Service, Retry::Never),
-    ("PackedPolicyTooLarge", 400, "STS_POLICY", Fault::Service, Retry::Never),
-    ("ValidationError", 400, "STS_CONFIGURATION", Fault::Service, Retry::Never),
-    ("MissingParameter", 400, "STS_CONFIGURATION", Fault::Service, Retry::Never),
-    ("InvalidParameterValue", 400, "STS_INVALID_PARAMETER", Fault::Service, Retry::Never),
-    ("RegionDisabledException", 403, "STS_REGION_DISABLED", Fault::Service, Retry::Never),
-    ("Throttling", 400, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
-    ("ThrottlingException", 400, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
-    ("RequestLimitExceeded", 503, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
-    ("TooManyRequestsException", 429, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
-    ("InternalFailure", 500, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
-    ("ServiceUnavailable", 503, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
-    ("STSNotInitialized", 503, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
-    ("BrandNewCode", 400, "STS_REFUSED", Fault::Service, Retry::Never),
-    ("BrandNewCode", 429, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
-    ("BrandNewCode", 599, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
-];
-
-// Bad inputs 235, 236, 237.
-#[test]
-fn every_code_of_the_service_has_a_class() {
-    for (code, status, ours, fault, retry) in CLASSES {
-        for document in [
-            error_document(code, "m"),
-            format!("<Error><Code>{code}</Code><Message/><RequestId>r-1</RequestId><HostId>h</HostId></Error>"),
-        ] {
-            let error = exchange(status, &document).unwrap_err();
-            let facts = error.facts();
-            assert_eq!((facts.code, facts.fault, facts.retry), (ours, fault, retry), "{code} {status}");
-            assert!(error.to_string().contains(code), "{error}");
-            assert!(error.to_string().contains("r-1"), "{error}");
-        }
-    }
-}
-
-#[test]
-fn two_messages_are_told_from_others_of_the_same_code() {
-    let class = |code, message| exchange(400, &error_document(code, message)).unwrap_err().facts().code;
-    let keys = "Couldn't retrieve verification key from your identity provider, please reference documentation";
-    assert_eq!(class("InvalidIdentityToken", keys), "STS_KEY_NOT_RETRIEVED");
-    assert_eq!(class("InvalidIdentityToken", "Incorrect token audience"), "STS_INVALID_TOKEN");
-    assert_eq!(class("InvalidParameterValue", "Token is expired"), "STS_EXPIRED_TOKEN");
-    assert_eq!(class("InvalidParameterValue", "crypto/rsa: verification error"), "STS_INVALID_PARAMETER");
-    assert_eq!(class("AccessDenied", "Token is expired"), "STS_ACCESS_DENIED");
-}
-
-// Bad inputs 238, 239.
-#[test]
-fn nothing_of_a_message_or_an_odd_request_id_reaches_an_error() {
-    for message in [TOKEN, "&lt;script&gt;PLANTED", &format!("PLANTED{}", "x".repeat(100_000))] {
-        let error = exchange(403, &error_document("AccessDenied", message)).unwrap_err();
-        assert_eq!(error.facts().code, "STS_ACCESS_DENIED");
-        assert!(!format!("{error} {error:?}").contains("PLANTED"));
-    }
-    let split = error_document("AccessDenied", "m").replace("r-1", "r\r\nSet-Cookie: PLANTED");
-    let error = exchange(403, &split).unwrap_err();
-    assert!(!format!("{error} {error:?}").contains("PLANTED"));
-    assert!(error.to_string().ends_with("(AccessDenied, status 403)"), "{error}");
-    let code = exchange(400, &error_document("PLANTED token", "m")).unwrap_err();
-    assert_eq!(code.facts().code, "STS_ANSWER_MALFORMED");
-    assert!(!format!("{code} {code:?}").contains("PLANTED"));
-}
-
-// Bad input 210.
-#[test]
-fn a_redirect_is_fatal_and_says_so() {
-    for status in [300, 301, 302, 303, 304, 307, 308] {
-        let error = exchange(status, AWS).unwrap_err();
-        assert_eq!(error, AwsStsError::Redirected { status });
-        assert_eq!((error.facts().code, error.facts().retry), ("STS_REDIRECTED", Retry::Never));
-    }
-}
-
-// Bad inputs 232, 233, 234, 270, 271.
-#[test]
-fn status_and_document_must_agree() {
-    for status in [201, 204, 400, 500] {
-        assert_eq!(refused(status, AWS), AnswerError::Status { status });
-    }
-    assert_eq!(refused(200, &error_document("AccessDenied", "m")), AnswerError::Status { status: 200 });
-    for (status, body) in [(204, ""), (200, ""), (401, "Unauthorized"), (403, "{\"Code\":\"AccessDenied\"}")] {
-        assert!(matches!(refused(status, body), AnswerError::Malformed { .. }), "{status} {body}");
-    }
-    // moto without a RoleArn, a busy gateway.
-    for status in [429, 500, 502, 503] {
-        let error = exchange(status, "<!doctype html><title>busy</title>").unwrap_err();
-        assert_eq!(error, AwsStsError::Unavailable { status, retry_after: None });
-        assert_eq!(error.facts().retry, Retry::Backoff);
-    }
-}
-
-#[test]
-fn the_services_pause_is_handed_on() {
-    for body in ["busy", "<Error><Code>SlowDown</Code></Error>"] {
-        let http = move |_: &HttpRequest<'_>| Ok(answer(503, body.as_bytes(), Some(7)));
-        let sts = AwsSts::new(settings(region()), Arc::new(http)).unwrap();
-        let error = sts.resolve(&user(), &Scheme::new("s3a").unwrap(), at()).unwrap_err();
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
-    }
-}
-
-#[test]
-fn no_answer_is_an_error_of_the_network() {
-    let http = |_: &HttpRequest<'_>| Err(HttpError::Timeout { phase: Phase::Connect });
-    let error = resolve_with(&AwsSts::new(settings(region()), Arc::new(http)).unwrap()).unwrap_err();
-    assert_eq!((error.facts().code, error.facts().retry), ("HTTP_TIMEOUT", Retry::Backoff));
-    assert!(std::error::Error::source(&error).is_some());
 }

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 pub enum Action {
     /// `AssumeRoleWithWebIdentity`: an identity token becomes a credential.
     AssumeRoleWithWebIdentity,
+    /// `AssumeRole`: a credential becomes another one.
+    AssumeRole,
     /// `GetCallerIdentity`: whose credential signed the request.
     GetCallerIdentity,
 }
@@ -22,15 +24,17 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+            Self::AssumeRole => "AssumeRole",
             Self::GetCallerIdentity => "GetCallerIdentity",
         }
     }
 
-    /// An element's name with the action's, which cannot begin another name of the answer, written as `*`.
+    /// An element's name with the action's written as `*`, where nothing but the action makes up the rest of it:
+    /// `AssumeRole` begins other names too.
     pub(super) fn normalised(self, element: &str) -> Cow<'_, str> {
         match element.strip_prefix(self.name()) {
-            Some(rest) => Cow::Owned(format!("*{rest}")),
-            None => Cow::Borrowed(element),
+            Some(rest @ ("Response" | "Result")) => Cow::Owned(format!("*{rest}")),
+            _ => Cow::Borrowed(element),
         }
     }
 }
@@ -92,13 +96,54 @@ pub struct AssumedRole {
 pub struct ServiceError {
     /// `Code`: 1 to 64 letters, digits, `.`, `_` and `-`.
     pub code: String,
-    /// The message says that the service could not fetch the issuer's keys: often for a moment only.
-    pub verification_key_missing: bool,
-    /// The message says that the token has expired: MinIO has no code of its own for that.
-    pub expired: bool,
+    /// What the message says, where servers have one code for several things.
+    pub says: Option<Says>,
     /// `RequestId`, if it is a plain word.
     pub request_id: Option<String>,
 }
+
+/// What a message says: all that is kept of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Says {
+    /// The service could not fetch the issuer's keys: often for a moment only.
+    VerificationKey,
+    /// The token has expired.
+    TokenExpired,
+    /// The token's audience is not one of the service's.
+    Audience,
+    /// The token's signature does not fit, or there is no key for it.
+    TokenSignature,
+    /// The token does not name a policy, or none that exists.
+    PolicyClaim,
+    /// The role is unknown, or its ARN has another form.
+    Role,
+    /// The duration is too long or too short.
+    Duration,
+    /// The signature's time is too far from the service's.
+    Clock,
+    /// Something of the request is wrong, with the status of a fault.
+    Arguments,
+}
+
+/// Parts of messages of AWS and MinIO, and what they say. A message may quote the token: nothing else is kept of it.
+const MESSAGES: [(&str, Says); 15] = [
+    ("retrieve verification key", Says::VerificationKey),
+    ("Token is expired", Says::TokenExpired),
+    ("Incorrect token audience", Says::Audience),
+    ("claim invalid, ", Says::Audience),
+    ("verification error", Says::TokenSignature),
+    ("No public key found", Says::TokenSignature),
+    ("policy claim missing", Says::PolicyClaim),
+    ("None of the given policies", Says::PolicyClaim),
+    ("RoleARN ", Says::Role),
+    ("Role arn:", Says::Role),
+    ("DurationSeconds exceeds", Says::Duration),
+    ("invalid token expiry", Says::Duration),
+    ("Invalid arguments specified", Says::Arguments),
+    ("Signature expired", Says::Clock),
+    ("Signature not yet current", Says::Clock),
+];
 
 /// Elements that we look at: path and name. Each stands there at most once.
 const KNOWN: [(&str, &str); 22] = [
@@ -149,8 +194,7 @@ pub(super) struct AnswerBuilder {
     user_id: Option<String>,
     request_id: Option<String>,
     code: Option<String>,
-    verification_key_missing: bool,
-    expired: bool,
+    says: Option<Says>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,9 +263,7 @@ impl AnswerBuilder {
             "RequestId" => self.request_id = plain_word(content, 128),
             "Code" => self.code = Some(plain_word(content, 64).ok_or(wrong)?),
             "Message" => {
-                // The texts of AWS and of MinIO. The message itself may quote the token: it ends here.
-                self.verification_key_missing = content.contains("retrieve verification key");
-                self.expired = content.contains("Token is expired");
+                self.says = MESSAGES.iter().find(|(part, _)| content.contains(part)).map(|(_, says)| *says);
             }
             _ => {}
         }
@@ -261,8 +303,7 @@ impl AnswerBuilder {
     fn error(self) -> Result<ServiceError, XmlError> {
         Ok(ServiceError {
             code: self.code.ok_or(XmlError::Missing { element: "Code" })?,
-            verification_key_missing: self.verification_key_missing,
-            expired: self.expired,
+            says: self.says,
             request_id: self.request_id,
         })
     }
