@@ -386,8 +386,8 @@ fn a_service_without_getcalleridentity_is_skipped_and_one_that_refuses_the_crede
         let said = with(status, body);
         assert_eq!((said.status, said.with("skip")), (0, vec!["caller identity"]), "{}", said.text);
     }
-    with(403, refusal("SignatureDoesNotMatch")).shows("caller identity", "fail", "STS_REFUSED", 76);
-    with(403, refusal("InvalidClientTokenId")).shows("caller identity", "fail", "STS_REFUSED", 76);
+    with(403, refusal("SignatureDoesNotMatch")).shows("caller identity", "fail", "STS_SIGNATURE", 76);
+    with(403, refusal("InvalidClientTokenId")).shows("caller identity", "fail", "STS_SIGNATURE", 76);
     with(200, "<html/>".to_owned()).shows("caller identity", "fail", "STS_ANSWER_MALFORMED", 78);
     with(503, String::new()).shows("caller identity", "fail", "STS_GATEWAY", 69);
 }

@@ -102,3 +102,75 @@ fn tags(text: &str) -> Result<Vec<(TagKey, TagValue)>, String> {
     };
     text.split(',').map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "roleArn=arn:aws:iam::123456789012:role/spark";
+    const STEP_1: &str = "chain.1.roleArn=arn:aws:iam::123456789012:role/one";
+    const STEP_2: &str = "chain.2.roleArn=arn:aws:iam::123456789012:role/two";
+
+    fn read(of: &[&str]) -> Result<RoleSettings, ConfigError> {
+        let all: Vec<String> = of.iter().map(|text| format!("spark.security.oidc.aws.{text}")).collect();
+        role(&Settings::read(None, &all)?, "aws.")
+    }
+
+    fn missing(of: &[&str]) -> String {
+        match read(of) {
+            Err(ConfigError::Missing { key }) => key.strip_prefix("spark.security.oidc.aws.").unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn steps(of: &[&str]) -> usize {
+        let shown = format!("{:?}", read(of).unwrap().chain);
+        shown.matches("ChainStep ").count()
+    }
+
+    #[test]
+    fn a_chain_is_numbered_from_1_without_a_gap_and_each_step_has_a_role() {
+        assert_eq!((steps(&[ROLE]), steps(&[ROLE, STEP_1]), steps(&[ROLE, STEP_2, STEP_1])), (0, 1, 2));
+        assert_eq!(missing(&[ROLE, STEP_2]), "chain.1.roleArn");
+        assert_eq!(missing(&[ROLE, STEP_1, "chain.3.externalId=abc"]), "chain.2.roleArn");
+        assert_eq!(missing(&[ROLE, "chain.1.durationSeconds=900"]), "chain.1.roleArn");
+        assert_eq!(missing(&[STEP_1]), "roleArn");
+        let all: Vec<String> = (1..=6).map(|n| STEP_1.replace(".1.", &format!(".{n}."))).collect();
+        let all: Vec<&str> = [ROLE].into_iter().chain(all.iter().map(String::as_str)).collect();
+        assert_eq!(steps(&all[..6]), 5);
+        assert!(matches!(read(&all), Err(ConfigError::Invalid { key, .. }) if key.ends_with("aws.chain.6.roleArn")));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_refused_with_its_key_and_never_echoed() {
+        for setting in [
+            "durationSeconds=43201",
+            "policyArns=arn:aws:iam::aws:policy/A,PLANTED",
+            "chain.0.roleArn=arn:aws:iam::123456789012:role/PLANTED",
+            "chain.01.roleArn=arn:aws:iam::123456789012:role/PLANTED",
+            "chain.one.roleArn=arn:aws:iam::123456789012:role/PLANTED",
+            "chain.1.roleArn=PLANTED",
+            "chain.1.externalId=PLANTED id",
+            "chain.1.externalId=P",
+            "chain.1.durationSeconds=899",
+            "chain.1.durationSeconds=3601",
+            "chain.1.sourceIdentity=PLANTED",
+            "chain.1.tags=PLANTED",
+            "chain.1.tags=a=1,A=PLANTED",
+            "chain.1.tags=a=PLANTED*",
+        ] {
+            let error = read(&[ROLE, STEP_1, setting]).unwrap_err();
+            let (key, _) = setting.split_once('=').unwrap();
+            let named =
+                matches!(&error, ConfigError::Invalid { key: named, .. } if named.ends_with(&format!("aws.{key}")));
+            assert!(named, "{setting}: {error}");
+            assert!(!format!("{error}{error:?}").contains("PLANTED"), "{error}");
+        }
+        let eleven = format!("policyArns={}", ["arn:aws:iam::aws:policy/A"; 11].join(","));
+        assert!(matches!(read(&[ROLE, &eleven]), Err(ConfigError::Invalid { key, .. }) if key.ends_with("policyArns")));
+        assert!(read(&[ROLE, &eleven.replacen("arn:aws:iam::aws:policy/A,", "", 1)]).is_ok());
+        assert!(
+            read(&[ROLE, STEP_1, "chain.1.tags=team=data lake, job=, x=a=b", "chain.1.durationSeconds=3600"]).is_ok()
+        );
+    }
+}

@@ -23,6 +23,9 @@ use super::{Failure, OutputError, parts};
 pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
     process::harden(false)?;
     let config = ExchangeConfig::from_settings(&mut settings)?;
+    for warning in settings.take_warnings() {
+        log::warn!("{warning}");
+    }
     let audit = AuditFile::open(settings.audit_file().as_deref())?;
     let (mut ingestor, provider) = parts::ingestor(config)?;
     let at = SystemClock::new().moment();
