@@ -129,7 +129,7 @@ pub const SETTINGS: &[Setting] = &[
         "aws.policyArns",
         "none",
         "at most 10 ARNs of managed policies, separated by commas",
-        "the same by managed policies; MinIO and Ceph do not know them",
+        "the same by managed policies; refused where the service does not say that it knows them (MinIO)",
     ),
     setting(
         "aws.chain.*.roleArn",

@@ -132,7 +132,7 @@ impl AwsSts {
                 .map_err(|error| AwsStsError::Step { step: position, error: Box::new(error) })?;
             made.expires_at = made.expires_at.min(assumed.expiration);
         }
-        report_policy(&role.policy, assumed.packed_policy_size);
+        check_policy(&self.settings, assumed.packed_policy_size)?;
         made.credential(assumed, session_name, at).map_err(|error| AnswerError::Credential(error).into())
     }
 
@@ -225,20 +225,21 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Says what a session policy costs, and whether the service took it.
-fn report_policy(policy: &SessionPolicy, packed_size: Option<u32>) {
+/// Says what a session policy costs.
+///
+/// Rule: never a wider credential than was asked for. MinIO passes over managed policies and answers 200; what says the
+/// space that they take has seen them, and AWS is known to.
+fn check_policy(settings: &AwsStsSettings, packed_size: Option<u32>) -> Result<(), AnswerError> {
     match packed_size {
+        None if settings.role.policy.has_managed() && !settings.endpoint.is_of_aws() => {
+            return Err(AnswerError::PolicyPassedOver);
+        }
         Some(size) if size >= PACKED_POLICY_WARNING => {
             log::warn!("session policies and tags take {size} % of the space that STS allows them");
         }
-        // MinIO and Ceph leave parameters alone that they do not know.
-        None if policy.has_managed() => {
-            log::warn!(
-                "the service does not say that aws.policyArns narrowed the credential: not every STS knows them"
-            );
-        }
         _ => {}
     }
+    Ok(())
 }
 
 impl fmt::Debug for AwsSts {

@@ -7,7 +7,13 @@ use safe_conduct::codec::sts_xml::{
 /// Parses `data`; an answer is written anew in its shortest form and must read as the same.
 pub fn check(data: &[u8]) {
     caller(data);
-    let parse = |bytes: &[u8]| parse_assume_role_answer(bytes, Action::AssumeRoleWithWebIdentity);
+    for action in [Action::AssumeRoleWithWebIdentity, Action::AssumeRole] {
+        credential(data, action);
+    }
+}
+
+fn credential(data: &[u8], action: Action) {
+    let parse = |bytes: &[u8]| parse_assume_role_answer(bytes, action);
     match parse(data) {
         Err(_) => {}
         Ok(StsAnswer::Error(error)) => {
@@ -19,8 +25,10 @@ pub fn check(data: &[u8]) {
         }
         Ok(StsAnswer::Credentials(role)) => {
             assert!(role.secret_access_key.expose().len() + role.session_token.expose().len() <= data.len());
-            let Ok(StsAnswer::Credentials(again)) = parse(printed(&role).as_bytes()) else { panic!("not read back") };
-            assert_eq!(printed(&again), printed(&role));
+            let Ok(StsAnswer::Credentials(again)) = parse(printed(&role, action).as_bytes()) else {
+                panic!("not read back")
+            };
+            assert_eq!(printed(&again, action), printed(&role, action));
             assert!(again.session_token.matches(role.session_token.expose().as_bytes()));
         }
     }
@@ -38,7 +46,7 @@ fn caller(data: &[u8]) {
     assert_eq!(parse_caller_identity_answer(again.as_bytes()), Ok(CallerAnswer::Identity(caller)));
 }
 
-fn printed(role: &AssumedRole) -> String {
+fn printed(role: &AssumedRole, action: Action) -> String {
     let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escaped(text));
     let secret = element("SecretAccessKey", role.secret_access_key.expose());
@@ -47,6 +55,6 @@ fn printed(role: &AssumedRole) -> String {
     let expiration = element("Expiration", &role.expiration.to_string());
     let subject = element("SubjectFromWebIdentityToken", role.subject.as_deref().unwrap_or(""));
     let inner = format!("<Credentials>{id}{secret}{token}{expiration}</Credentials>{subject}");
-    let action = Action::AssumeRoleWithWebIdentity.name();
+    let action = action.name();
     format!("<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>")
 }

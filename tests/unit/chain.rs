@@ -192,6 +192,33 @@ fn policies_narrow_the_last_step_and_no_other() {
 }
 
 #[test]
+fn managed_policies_that_a_service_passes_over_are_no_reason_to_hand_out_a_wider_credential() {
+    let silent = assumed(1, "2026-11-22T20:00:00Z").replace("<PackedPolicySize>6</PackedPolicySize>", "");
+    let asked = |url: Option<&str>, managed: bool, steps: usize, answer: &str| {
+        let change = |settings: &mut AwsStsSettings| {
+            of((0..steps).map(|_| step(1)))(settings);
+            if let Some(url) = url {
+                settings.endpoint = AwsStsEndpoint::Url { url: ServiceUrl::new(url).unwrap(), signing_region: None };
+            }
+            if managed {
+                settings.role.policy = SessionPolicy::new(None, vec![PolicyArn::new(MANAGED).unwrap()]).unwrap();
+            }
+        };
+        let mut answers = vec![(200, AWS.to_owned())];
+        answers.extend((0..steps).map(|_| (200, answer.to_owned())));
+        chained(change, answers).0
+    };
+    let refused = AwsStsError::Answer(AnswerError::PolicyPassedOver);
+    let minio = Some("https://minio.test");
+    for steps in [0, 1] {
+        assert_eq!(asked(minio, true, steps, &silent).unwrap_err(), refused);
+        assert!(asked(minio, false, steps, &silent).is_ok());
+        assert!(asked(None, true, steps, &silent).is_ok(), "AWS applies them");
+    }
+    assert!(asked(minio, true, 1, &assumed(1, "2026-11-22T20:00:00Z")).is_ok(), "it says what they take");
+}
+
+#[test]
 fn a_step_that_is_refused_ends_the_chain_with_its_number_and_its_own_code() {
     let failed = |status, body: String| {
         let answers = vec![(200, AWS.to_owned()), (200, assumed(1, "2026-11-22T20:00:00Z")), (status, body)];

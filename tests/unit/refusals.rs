@@ -64,7 +64,7 @@ fn every_code_of_the_service_has_a_class() {
 
 /// Status, code and message as recorded from MinIO RELEASE.2026-02-12 and as AWS documents them; our code, and whether
 /// waiting helps.
-const MESSAGES: [(u16, &str, &str, &str, Retry); 25] = [
+const MESSAGES: [(u16, &str, &str, &str, Retry); 29] = [
     (
         400,
         "InvalidIdentityToken",
@@ -149,6 +149,22 @@ const MESSAGES: [(u16, &str, &str, &str, Retry); 25] = [
         Retry::Never,
     ),
     (400, "InvalidParameterValue", "invalid token expiry", "STS_DURATION_REFUSED", Retry::Never),
+    (400, "InvalidParameterValue", "Version cannot be empty expecting '2012-10-17'", "STS_POLICY", Retry::Never),
+    (
+        403,
+        "AccessDenied",
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        "STS_SIGNATURE",
+        Retry::Never,
+    ),
+    (
+        403,
+        "AccessDenied",
+        "The Access Key Id you provided does not exist in our records.",
+        "STS_SIGNATURE",
+        Retry::Never,
+    ),
+    (403, "AccessDenied", "The security token included in the request is invalid", "STS_SIGNATURE", Retry::Never),
     (400, "MissingParameter", "Invalid STS API version , expecting 2011-06-15", "STS_CONFIGURATION", Retry::Never),
     (500, "InternalError", "Invalid arguments specified", "STS_INVALID_PARAMETER", Retry::Never),
     (500, "InternalError", "We encountered an internal error, please try again.", "STS_UNAVAILABLE", Retry::Backoff),

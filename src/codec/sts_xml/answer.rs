@@ -118,8 +118,12 @@ pub enum Says {
     PolicyClaim,
     /// The role is unknown, or its ARN has another form.
     Role,
+    /// The session policy is not one.
+    Policy,
     /// The duration is too long or too short.
     Duration,
+    /// A signature does not fit, or the credential that made it is unknown.
+    Signature,
     /// The signature's time is too far from the service's.
     Clock,
     /// Something of the request is wrong, with the status of a fault.
@@ -127,7 +131,7 @@ pub enum Says {
 }
 
 /// Parts of messages of AWS and MinIO, and what they say. A message may quote the token: nothing else is kept of it.
-const MESSAGES: [(&str, Says); 15] = [
+const MESSAGES: [(&str, Says); 19] = [
     ("retrieve verification key", Says::VerificationKey),
     ("Token is expired", Says::TokenExpired),
     ("Incorrect token audience", Says::Audience),
@@ -138,6 +142,10 @@ const MESSAGES: [(&str, Says); 15] = [
     ("None of the given policies", Says::PolicyClaim),
     ("RoleARN ", Says::Role),
     ("Role arn:", Says::Role),
+    ("Version cannot be empty", Says::Policy),
+    ("request signature we calculated", Says::Signature),
+    ("Access Key Id you provided", Says::Signature),
+    ("security token included in the request is invalid", Says::Signature),
     ("DurationSeconds exceeds", Says::Duration),
     ("invalid token expiry", Says::Duration),
     ("Invalid arguments specified", Says::Arguments),

@@ -42,6 +42,8 @@ pub enum AnswerError {
     Subject,
     /// The credential comes from a token of another issuer.
     Provider,
+    /// The service does not say that it applied the managed policies, and is not known to have them.
+    PolicyPassedOver,
     /// The credential cannot be kept.
     Credential(CredentialError),
 }
@@ -60,6 +62,7 @@ impl fmt::Display for AnswerError {
             }
             Self::Subject => f.write_str("the STS's credential is for another subject than the token's"),
             Self::Provider => f.write_str("the STS's credential is from another issuer than the token's"),
+            Self::PolicyPassedOver => f.write_str("the STS does not say that managed policies narrow the credential"),
             Self::Credential(error) => write!(f, "the STS's credential cannot be used: {error}"),
         }
     }
@@ -70,7 +73,12 @@ impl std::error::Error for AnswerError {
         match self {
             Self::Malformed { reason, .. } => Some(reason),
             Self::Credential(error) => Some(error),
-            Self::Status { .. } | Self::Expired { .. } | Self::Life { .. } | Self::Subject | Self::Provider => None,
+            Self::Status { .. }
+            | Self::Expired { .. }
+            | Self::Life { .. }
+            | Self::Subject
+            | Self::Provider
+            | Self::PolicyPassedOver => None,
         }
     }
 }
@@ -113,6 +121,12 @@ impl Actionable for AnswerError {
                 Fault::Service,
                 Retry::Never,
                 "Check that spark.security.oidc.aws.stsEndpoint is the right STS: it read a token of another issuer.",
+            ),
+            Self::PolicyPassedOver => Facts::new(
+                "STS_ANSWER_POLICY",
+                Fault::Service,
+                Retry::Never,
+                "Narrow by aws.policyFile in place of aws.policyArns: MinIO and others pass over managed policies.",
             ),
             Self::Credential(_) => Facts::new(
                 "STS_ANSWER_CREDENTIAL",

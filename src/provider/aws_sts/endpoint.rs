@@ -81,6 +81,14 @@ impl AwsStsEndpoint {
         }
     }
 
+    /// Whether AWS itself is there, by the name of the host.
+    pub(super) fn is_of_aws(&self) -> bool {
+        let Self::Url { url, .. } = self else { return true };
+        let suffixes = PARTITIONS.iter().flat_map(|partition| [partition.suffix, partition.dual_stack]);
+        let mut names = suffixes.filter_map(|suffix| url.host().strip_suffix(suffix));
+        names.any(|name| name.ends_with('.'))
+    }
+
     /// The region in a signature's scope.
     pub(super) fn signing_region(&self) -> &str {
         let region = match self {
@@ -177,6 +185,21 @@ mod tests {
             for variant in [false, true] {
                 assert!(matches!(url(region, variant, variant), Err(AwsStsError::Region)), "{region}");
             }
+        }
+    }
+
+    #[test]
+    fn aws_is_known_by_its_hosts() {
+        let is =
+            |url: &str| AwsStsEndpoint::Url { url: ServiceUrl::new(url).unwrap(), signing_region: None }.is_of_aws();
+        assert!(region("eu-central-1", false, false).is_of_aws());
+        for url in ["https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com", "https://sts.eu-west-1.api.aws"] {
+            assert!(is(url), "{url}");
+        }
+        for url in
+            ["https://minio.test", "https://notamazonaws.com", "https://amazonaws.com.test", "http://127.0.0.1:1"]
+        {
+            assert!(!is(url), "{url}");
         }
     }
 

@@ -117,6 +117,8 @@ impl Refusal {
             (Self::InvalidParameter, Some(Says::TokenSignature)) => Self::TokenSignature,
             (Self::InvalidParameter, Some(Says::PolicyClaim)) => Self::PolicyClaim,
             (Self::InvalidParameter, Some(Says::Role)) => Self::UnknownRole,
+            (Self::InvalidParameter, Some(Says::Policy)) => Self::Policy,
+            (Self::AccessDenied, Some(Says::Signature)) => Self::Signature,
             (Self::InvalidParameter | Self::Configuration, Some(Says::Duration)) => Self::Duration,
             (Self::Signature, Some(Says::Clock)) => Self::Clock,
             // MinIO, for a token without `exp`: status 500, and it never passes.
