@@ -258,7 +258,7 @@ fn variables_of_the_environment_lead_nowhere_unless_they_are_asked_for() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
+fn settings_that_cannot_work_are_refused_before_anything_is_sent_also_bad_inputs_207_208() {
     let job = Job::new();
     job.folder.write("no-version.json", br#"{"Statement":[],"Id":"PLANTED"}"#);
     let missing = format!("policyFile={}", job.folder.path("missing.json").display());

@@ -250,6 +250,24 @@ fn a_step_that_is_refused_ends_the_chain_with_its_number_and_its_own_code() {
     assert_eq!(sent.len(), 1);
 }
 
+// As MinIO answers a request of 1,000 s ago or from 1,000 s ahead, and as AWS documents both.
+#[test]
+fn bad_input_281_a_clock_that_is_15_minutes_off_has_a_code_of_its_own_and_its_remedy() {
+    let aws = |message| error_document("SignatureDoesNotMatch", message);
+    for answer in [
+        include_str!("../../fuzz/corpus/sts_xml/minio-skewed.xml").to_owned(),
+        aws("Signature expired: 20261122T190000Z is now earlier than 20261122T191600Z (20261122T193100Z - 15 min.)"),
+        aws(
+            "Signature not yet current: 20261122T190000Z is still later than 20261122T184400Z (20261122T182900Z + 15 min.)",
+        ),
+    ] {
+        let (result, _) = chained(of([step(1)]), vec![(200, AWS.to_owned()), (403, answer)]);
+        let facts = result.unwrap_err().facts();
+        assert_eq!((facts.code, facts.fault, facts.retry), ("STS_CLOCK", Fault::Configuration, Retry::Backoff));
+        assert!(facts.remedy.starts_with("Set this machine's clock"));
+    }
+}
+
 #[test]
 fn a_chain_and_its_steps_have_limits() {
     let chain = |count| Chain::new((0..count).map(|_| step(1)).collect()).map(|_| ());

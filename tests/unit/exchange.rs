@@ -261,9 +261,9 @@ fn a_provider_is_the_issuer_or_its_iam_arn_and_nothing_else() {
     }
 }
 
-// Bad input 266. The limit is 366 days; 1_795_374_000 is `date -u -d 2026-11-22T19:00:00Z +%s`.
+// The limit is 366 days; 1_795_374_000 is `date -u -d 2026-11-22T19:00:00Z +%s`.
 #[test]
-fn an_expiration_lies_in_the_future_and_within_the_limit() {
+fn bad_input_266_an_expiration_lies_in_the_future_and_within_the_limit() {
     let expires = |text: &str| AWS.replace("2026-11-22T20:00:00Z", text);
     let now = Timestamp::from_unix_seconds(1_795_374_000).unwrap();
     assert_eq!(refused(200, &expires(NOW)), AnswerError::Expired { expires_at: now, now });

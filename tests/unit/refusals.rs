@@ -45,9 +45,8 @@ const CLASSES: [(&str, u16, &str, Fault, Retry); 38] = [
     ("BrandNewCode", 599, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
 ];
 
-// Bad inputs 235, 236, 237.
 #[test]
-fn every_code_of_the_service_has_a_class() {
+fn bad_inputs_235_236_237_every_code_of_the_service_has_a_class() {
     for (code, status, ours, fault, retry) in CLASSES {
         for document in [
             error_document(code, "m"),
@@ -192,7 +191,6 @@ const MESSAGES: [(u16, &str, &str, &str, Retry); 29] = [
     (403, "AccessDenied", "Token is expired", "STS_ACCESS_DENIED", Retry::Never),
 ];
 
-// Bad input 281 among others.
 #[test]
 fn a_message_tells_what_one_code_stands_for() {
     for (status, code, message, ours, retry) in MESSAGES {
@@ -202,12 +200,17 @@ fn a_message_tells_what_one_code_stands_for() {
     }
 }
 
-// Bad inputs 238, 239.
 #[test]
-fn nothing_of_a_message_or_an_odd_request_id_reaches_an_error() {
+fn bad_inputs_238_239_nothing_of_a_message_or_an_odd_request_id_reaches_an_error() {
     for message in [TOKEN, "&lt;script&gt;PLANTED", &format!("PLANTED{}", "x".repeat(100_000))] {
         let error = exchange(403, &error_document("AccessDenied", message)).unwrap_err();
         assert_eq!(error.facts().code, "STS_ACCESS_DENIED");
+        assert!(!format!("{error} {error:?}").contains("PLANTED"));
+    }
+    // Not XML at all with such a character, raw or as a number: then not even the code counts.
+    for message in ["\u{1b}[31mPLANTED", "&#27;[31mPLANTED", &format!("PLANTED{}", "x".repeat(1_000_000))] {
+        let error = exchange(403, &error_document("AccessDenied", message)).unwrap_err();
+        assert_eq!(error.facts().code, "STS_ANSWER_MALFORMED");
         assert!(!format!("{error} {error:?}").contains("PLANTED"));
     }
     let split = error_document("AccessDenied", "m").replace("r-1", "r\r\nSet-Cookie: PLANTED");
@@ -219,9 +222,8 @@ fn nothing_of_a_message_or_an_odd_request_id_reaches_an_error() {
     assert!(!format!("{code} {code:?}").contains("PLANTED"));
 }
 
-// Bad input 210.
 #[test]
-fn a_redirect_is_fatal_and_says_so() {
+fn bad_input_210_a_redirect_is_fatal_and_says_so() {
     for status in [300, 301, 302, 303, 304, 307, 308] {
         let error = exchange(status, AWS).unwrap_err();
         assert_eq!(error, AwsStsError::Redirected { status });
@@ -229,9 +231,8 @@ fn a_redirect_is_fatal_and_says_so() {
     }
 }
 
-// Bad inputs 232, 233, 234, 270, 271.
 #[test]
-fn status_and_document_must_agree() {
+fn bad_inputs_232_233_234_270_271_status_and_document_must_agree() {
     for status in [201, 204, 400, 500] {
         assert_eq!(refused(status, AWS), AnswerError::Status { status });
     }

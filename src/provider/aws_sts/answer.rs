@@ -86,6 +86,13 @@ impl std::error::Error for AnswerError {
 impl Actionable for AnswerError {
     fn facts(&self) -> Facts {
         match self {
+            // A document of another kind fails at its root: this one began as an answer does, and ended early.
+            Self::Malformed { status: 200, reason: XmlError::Unclosed | XmlError::Syntax } => Facts::new(
+                "STS_ANSWER_CUT",
+                Fault::Unreachable,
+                Retry::Backoff,
+                "If it lasts, look at the gateways on the way to the STS: its answers arrive damaged or cut off.",
+            ),
             Self::Malformed { .. } => Facts::new(
                 "STS_ANSWER_MALFORMED",
                 Fault::Configuration,
