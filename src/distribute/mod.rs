@@ -43,6 +43,8 @@
 //! of an executor: its memory does not grow with their number.
 
 mod address;
+pub(crate) mod answering;
+pub(crate) mod asking;
 mod client;
 mod error;
 mod gate;
@@ -56,9 +58,10 @@ mod server;
 mod wire;
 
 pub use address::{AddressError, DEFAULT_PORT, DriverAddress, ListenAddress};
+pub use asking::AskOutcome;
 #[doc(hidden)]
 pub use client::ClientLimits;
-pub use client::{Answer, AskOutcome, ClientSettings, ExecutorClient, RunningClient};
+pub use client::{Answer, ClientSettings, ExecutorClient, RunningClient};
 pub use error::{AskError, ServeError};
 pub use message::{MessageError, Refusal};
 pub use peer::{PeerRefusal, PeerVerifier};
