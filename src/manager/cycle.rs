@@ -27,6 +27,10 @@ pub(super) const LEAST_TOKEN_LIFE: Duration = Duration::from_secs(10);
 /// late enough that a punctual kubelet has rotated.
 pub(super) const LAPSE_LEAD: Duration = Duration::from_secs(30);
 
+/// A wall clock that has moved by more than this against the monotonic one was set: less is lost in the margin with
+/// which credentials are served, and reading whole seconds alone gives one.
+const CLOCK_SET: Duration = Duration::from_secs(5);
+
 /// What is remembered of a good token: its digest, whom it speaks for and its times. Never the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -62,6 +66,8 @@ pub(super) struct Cycle {
     fingerprint: Option<Sha256>,
     identity: Option<Identity>,
     next_look: Duration,
+    /// What the wall clock showed when the monotonic one began, when it was last reckoned with.
+    origin: Timestamp,
     lapse_exchange_made: bool,
     /// Grows with each change of principal: an exchange that was begun for somebody else is not used.
     generation: u64,
@@ -103,9 +109,28 @@ impl Cycle {
             fingerprint: None,
             identity: None,
             next_look: at.monotonic,
+            origin: at.wall.minus(at.monotonic),
             lapse_exchange_made: false,
             generation: 0,
         }
+    }
+
+    /// Whether the wall clock was set. What was reckoned by it is then reckoned anew: when to renew, and what a token is.
+    pub(super) fn clock_was_set(&mut self, at: Moment, jitter: Fraction) -> bool {
+        let origin = at.wall.minus(at.monotonic);
+        if origin.until(self.origin).max(self.origin.until(origin)) <= CLOCK_SET {
+            return false;
+        }
+        self.origin = origin;
+        self.fingerprint = None;
+        self.next_look = at.monotonic;
+        for state in self.schemes.values_mut() {
+            if let (Some(held), Due::At(when), 0) = (&state.held, state.due, state.failures) {
+                let delay = renewal_delay(held.remaining(at), &self.renewal, jitter);
+                state.due = Due::At(when.min(at.monotonic.saturating_add(delay)));
+            }
+        }
+        true
     }
 
     /// Asks for a look at the token at the next step.

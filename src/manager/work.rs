@@ -160,6 +160,13 @@ impl Renewal {
         for outcome in news.outcomes {
             self.take_outcome(outcome, at);
         }
+        if self.cycle.clock_was_set(at, self.parts.random.fraction()) {
+            log::info!("this machine's clock was set; lives are reckoned anew");
+            // A new version, so that executors reckon anew too: a life is sent as what the driver's clock left of it.
+            if let Some(bundle) = self.cycle.bundle() {
+                let _ = self.parts.store.publish(self.epoch, bundle);
+            }
+        }
         for scheme in self.cycle.newly_overdue(at) {
             self.failed(StartError::Overdue { scheme });
         }

@@ -22,6 +22,10 @@ pub(super) struct Calls {
     /// How often the token file was written, and how often for somebody else.
     tokens: u64,
     principals: u64,
+    /// How often the driver's clock was set.
+    clocks: u64,
+    /// How often the token file became worse: an early exchange may fail with it, and is made up for later.
+    worse: u64,
     total: u64,
 }
 
@@ -36,12 +40,14 @@ struct Scheme {
     streak: Vec<Time>,
     tokens: u64,
     principals: u64,
+    clocks: u64,
+    worse: u64,
     lapse_used_for: Option<u64>,
 }
 
 impl Calls {
     pub(super) fn new() -> Self {
-        Self { of_scheme: BTreeMap::new(), tokens: 0, principals: 0, total: 0 }
+        Self { of_scheme: BTreeMap::new(), tokens: 0, principals: 0, clocks: 0, worse: 0, total: 0 }
     }
 
     /// A new run of the driver knows nothing of the one before.
@@ -53,8 +59,16 @@ impl Calls {
         self.tokens += 1;
     }
 
+    pub(super) fn token_became_worse(&mut self) {
+        self.worse += 1;
+    }
+
     pub(super) fn principal_changed(&mut self) {
         self.principals += 1;
+    }
+
+    pub(super) fn clock_set(&mut self) {
+        self.clocks += 1;
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -74,14 +88,17 @@ impl Calls {
         assert!(of.in_flight.is_none(), "{scheme}: a call begins at {now} while another one hangs");
         of.in_flight = Some(now);
         let another = std::mem::replace(&mut of.principals, self.principals) != self.principals;
-        let changed = std::mem::replace(&mut of.tokens, tokens) != tokens;
+        // A clock that is set makes a token another one, and a life.
+        let set = std::mem::replace(&mut of.clocks, self.clocks) != self.clocks;
+        let worse = std::mem::replace(&mut of.worse, self.worse) != self.worse;
+        let changed = std::mem::replace(&mut of.tokens, tokens) != tokens || set;
         if changed {
             of.streak.clear();
         }
         let Some(last) = of.last.replace(now) else { return };
         if of.failed {
             of.calls_while_failing_are_few(scheme, now, last, changed);
-        } else if !another {
+        } else if !another && !set && !worse {
             of.a_call_after_success_has_a_reason(scheme, now, tokens, driver_clock, token_expires);
         }
     }

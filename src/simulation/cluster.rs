@@ -8,7 +8,7 @@ use super::chance::Chance;
 use super::faults::Fault;
 use super::invariants::{self, ASK_TAKES};
 use super::outside::{DAY, File, HOUR, MINUTE, Outside, SECOND, Service, Time, World};
-use super::parts::{Driver, Executor};
+use super::parts::{Driver, Executor, Served};
 use crate::codec::frame::{HEADER_LENGTH, Header};
 use crate::credential::{AcceptedProperties, s3a};
 use crate::distribute::asking::Received;
@@ -48,7 +48,6 @@ pub(super) struct Message {
     /// Which ask it is; `None` for one that nobody waits for, whose answer comes late.
     ask: Option<u64>,
     asked: Moment,
-    asked_at: Time,
     back: Time,
 }
 
@@ -292,7 +291,7 @@ impl Cluster {
         let asked = executor.moment(now);
         let frame = || self.executors[number].asking.ask().encode().unwrap();
         let (frame, extra) = (frame(), link.reorders.then(frame));
-        let message = |ask, back| Message { executor: number, run, ask, asked, asked_at: now, back };
+        let message = |ask, back| Message { executor: number, run, ask, asked, back };
         let (there, back, late) = {
             let chance = &mut self.outside.world().chance;
             let mut takes = || {
@@ -385,8 +384,6 @@ impl Cluster {
             let wait = u64::try_from(step.wait.as_nanos().div_ceil(1_000_000)).unwrap();
             self.after(wait, Event::Asks { executor: message.executor, run });
         }
-        let asked = message.asked_at;
-        debug_assert!(asked <= now);
     }
 
     /// Everything that must hold at every step.
@@ -394,37 +391,38 @@ impl Cluster {
         let at = self.outside.moment();
         let world = self.outside.world();
         let (now, driver_clock) = (world.now, world.driver_clock);
+        let on_driver: Vec<Option<Served>> = match &self.driver {
+            Some(driver) => driver.endpoints.iter().map(|endpoint| endpoint.serves(at)).collect(),
+            None => Vec::new(),
+        };
+        for (number, _) in on_driver.iter().flatten() {
+            let issued = world.issued[*number];
+            invariants::nothing_expired_is_served(now, issued, driver_clock, issued.driver_clock);
+        }
+        let poll = u64::try_from(self.poll_interval.as_millis()).unwrap();
         for executor in &mut self.executors {
             let own = executor.moment(now);
-            for endpoint in &executor.endpoints {
-                let Some((number, _)) = endpoint.serves(own) else {
-                    self.tally.looked_at_nothing += u64::from(look);
-                    continue;
-                };
-                self.tally.looked_at_served += u64::from(look);
-                invariants::nothing_expired_is_served(now, world.issued[number], executor.clock, executor.driver_clock);
-                assert!(!look || endpoint.says_what_it_serves(own), "the endpoint says otherwise at {now} ms");
+            let served: Vec<Option<Served>> = executor.endpoints.iter().map(|endpoint| endpoint.serves(own)).collect();
+            for (number, _) in served.iter().flatten() {
+                let issued = world.issued[*number];
+                invariants::nothing_expired_is_served(now, issued, executor.clock, executor.driver_clock);
             }
-            invariants::watch_link(self.driver.as_ref(), at, driver_clock == 0, executor, now);
+            if look {
+                self.tally.looked_at_served += served.iter().flatten().count() as u64;
+                self.tally.looked_at_nothing += served.iter().filter(|served| served.is_none()).count() as u64;
+                let honest = executor.endpoints.iter().all(|endpoint| endpoint.says_what_it_serves(own));
+                assert!(honest, "an endpoint says otherwise at {now} ms");
+            }
+            invariants::watch_link(&on_driver, driver_clock == 0, executor, now);
             if let Some(driver) = &self.driver {
-                let poll = u64::try_from(self.poll_interval.as_millis()).unwrap();
-                invariants::a_reachable_driver_s_credentials_are_had(driver, executor, poll, now);
-            }
-        }
-        let Some(driver) = &self.driver else {
-            self.driver_well_since = None;
-            return;
-        };
-        for endpoint in &driver.endpoints {
-            if let Some((number, _)) = endpoint.serves(at) {
-                let issued = world.issued[number];
-                invariants::nothing_expired_is_served(now, issued, driver_clock, issued.driver_clock);
+                invariants::a_reachable_driver_s_credentials_are_had(driver, executor, &served, poll, now);
             }
         }
         let good = world.file == File::Good && world.token_expires() > now + MINUTE;
-        let well = good && world.service == Service::Up && driver_clock == 0 && !world.calls.hangs(now);
+        let up = self.driver.is_some() && world.service == Service::Up && !world.calls.hangs(now);
+        let well = good && up && driver_clock == 0;
         self.driver_well_since = self.driver_well_since.filter(|_| well).or(well.then_some(now));
-        invariants::a_driver_that_can_have_credentials_has_them(driver, at, self.driver_well_since, now);
+        invariants::a_driver_that_can_have_credentials_has_them(&on_driver, self.driver_well_since, now);
     }
 }
 

@@ -43,7 +43,7 @@ const OF_THE_STS: [Fault; 3] = [Fault::StsDown, Fault::StsThrottles, Fault::StsS
 const OF_THE_FILE: [Fault; 3] = [Fault::TokenNotRotated, Fault::TokenBad, Fault::OtherPrincipal];
 
 /// The longest fault: longer than most credentials live.
-const LONGEST: Time = 4 * HOUR;
+const LONGEST: Time = 2 * HOUR;
 
 impl Cluster {
     /// Draws a fault and when the next one comes.
@@ -57,11 +57,17 @@ impl Cluster {
         if self.faults.contains(&fault) || neighbours(&OF_THE_STS) || neighbours(&OF_THE_FILE) {
             return;
         }
-        self.trace(|| format!("{fault:?} for {} s", lasts / SECOND));
         *self.tally.faults.entry(fault).or_default() += 1;
         self.faults.insert(fault);
         let lasts = self.apply(fault, lasts);
+        self.trace(|| format!("{fault:?} for {} s; clocks {:?}", lasts / SECOND, self.clocks()));
         self.after(lasts, Event::FaultEnds(fault));
+    }
+
+    /// How wrong all clocks are, the driver's first.
+    fn clocks(&self) -> Vec<i64> {
+        let own = self.outside.world().driver_clock;
+        std::iter::once(own).chain(self.executors.iter().map(|executor| executor.clock)).collect()
     }
 
     /// Applies it and says how long it really lasts.
@@ -77,7 +83,10 @@ impl Cluster {
                 world.write_token(file);
             }
             Fault::OtherPrincipal => world.change_principal(),
-            Fault::DriverClock => world.driver_clock = wrong_by(&mut world.chance),
+            Fault::DriverClock => {
+                world.driver_clock = wrong_by(&mut world.chance);
+                world.calls.clock_set();
+            }
             Fault::DriverRestart => {
                 drop(world);
                 self.driver_stops();
@@ -124,7 +133,10 @@ impl Cluster {
             Fault::StsDown | Fault::StsThrottles | Fault::StsSlow => world.service = Service::Up,
             Fault::TokenNotRotated | Fault::TokenBad => world.write_token(File::Good),
             Fault::OtherPrincipal => {}
-            Fault::DriverClock => world.driver_clock = 0,
+            Fault::DriverClock => {
+                world.driver_clock = 0;
+                world.calls.clock_set();
+            }
             Fault::DriverRestart => {
                 drop(world);
                 return self.driver_starts();

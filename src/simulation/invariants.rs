@@ -1,7 +1,7 @@
 //! What must hold at every step, judged by true time and the STS's own record, never by the code's arithmetic.
 
 use super::outside::{Issued, MINUTE, SECOND, Time};
-use super::parts::{Driver, Executor};
+use super::parts::{Driver, Executor, Served};
 use crate::distribute::asking::Notice;
 
 /// A credential is not handed out in the last 15 s before its true end.
@@ -60,15 +60,17 @@ pub(super) fn an_expired_bundle_never_replaces_a_live_one(served_before: bool, e
 
 /// Rule: an executor that can reach a driver that holds credentials has them, each scheme's, within the driver's look
 /// around, the longest pause between two asks and an ask that still failed. It is also the newest bundle.
-pub(super) fn a_reachable_driver_s_credentials_are_had(driver: &Driver, executor: &Executor, poll: Time, now: Time) {
+pub(super) fn a_reachable_driver_s_credentials_are_had(
+    driver: &Driver,
+    executor: &Executor,
+    served: &[Option<Served>],
+    poll: Time,
+    now: Time,
+) {
     let bound = LOOK + poll.max(BACKOFF) + ASK_TAKES + 2 * SECOND;
-    let at = executor.moment(now);
-    for (endpoint, since) in executor.endpoints.iter().zip(&executor.well_since) {
+    for (served, since) in served.iter().zip(&executor.well_since) {
         let Some(since) = since.filter(|since| now - since > bound) else { continue };
-        assert!(
-            endpoint.serves(at).is_some(),
-            "at {now} ms an executor has nothing, although all is well since {since}"
-        );
+        assert!(served.is_some(), "at {now} ms an executor has nothing, although all is well since {since}");
         let (newest, published) = driver.published;
         if now - published > bound {
             let held = executor.store.newest().map(|held| held.version);
@@ -78,34 +80,21 @@ pub(super) fn a_reachable_driver_s_credentials_are_had(driver: &Driver, executor
 }
 
 /// Follows since when nothing has stood between an executor and each scheme's credential on the driver.
-pub(super) fn watch_link(
-    driver: Option<&Driver>,
-    driver_at: crate::time::Moment,
-    clocks_right: bool,
-    executor: &mut Executor,
-    now: Time,
-) {
+pub(super) fn watch_link(on_driver: &[Option<Served>], clocks_right: bool, executor: &mut Executor, now: Time) {
     let well = executor.up && executor.clock == 0 && executor.link.is_well() && clocks_right;
     for (number, since) in executor.well_since.iter_mut().enumerate() {
-        let left = driver.filter(|_| well).and_then(|driver| driver.endpoints[number].serves(driver_at));
-        match left {
-            Some((_, left)) if left.as_millis() > u128::from(ON_THE_WAY) => *since = since.or(Some(now)),
-            _ => *since = None,
-        }
+        let served = on_driver.get(number).copied().flatten().filter(|_| well);
+        let lasts = served.is_some_and(|(_, left)| left.as_millis() > u128::from(ON_THE_WAY));
+        *since = since.filter(|_| lasts).or(lasts.then_some(now));
     }
 }
 
 /// Rule: a driver whose token is good, whose clock is right and whose STS answers has credentials within a look and
 /// the longest pause after a failure.
-pub(super) fn a_driver_that_can_have_credentials_has_them(
-    driver: &Driver,
-    at: crate::time::Moment,
-    since: Option<Time>,
-    now: Time,
-) {
+pub(super) fn a_driver_that_can_have_credentials_has_them(served: &[Option<Served>], since: Option<Time>, now: Time) {
     let bound = LOOK + DRIVER_BACKOFF + 10 * SECOND;
     let Some(since) = since.filter(|since| now - since > bound) else { return };
-    let all = driver.endpoints.iter().all(|endpoint| endpoint.serves(at).is_some());
+    let all = served.iter().all(Option::is_some);
     assert!(all, "at {now} ms the driver lacks a credential, although all is well since {since}");
 }
 

@@ -121,6 +121,9 @@ impl World {
             File::Older => self.token.0 -= self.chance.between(61, 3600),
             File::Missing | File::Empty | File::Foreign => {}
         }
+        if file != File::Good {
+            self.calls.token_became_worse();
+        }
         self.token_changed();
     }
 

@@ -28,6 +28,9 @@ const ENDPOINT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// What an SDK sends.
 const REQUEST: &[u8] = b"GET /v1/credentials HTTP/1.1\r\nHost: 127.0.0.1:4000\r\nAuthorization: token\r\n\r\n";
 
+/// The number of a credential that is served, and how long it would still be.
+pub(super) type Served = (usize, Duration);
+
 /// The endpoint of one scheme, on a driver or on an executor.
 pub(super) struct Endpoint(Responder);
 
@@ -37,8 +40,7 @@ impl Endpoint {
         Self(Responder::new(ENDPOINT, token, scheme.clone(), Arc::clone(store), Counts::of([])))
     }
 
-    /// The number of the credential that is served, and how long it would still be.
-    pub(super) fn serves(&self, at: Moment) -> Option<(usize, Duration)> {
+    pub(super) fn serves(&self, at: Moment) -> Option<Served> {
         let credential = self.0.credential(at).ok()?;
         Some((number_of(&credential), credential.servable_for(at)))
     }
