@@ -91,6 +91,8 @@ enum Due {
 struct Running {
     since: Duration,
     overdue: bool,
+    /// The token that is exchanged.
+    token: Option<Sha256>,
 }
 
 impl Cycle {
@@ -217,8 +219,9 @@ impl Cycle {
 
     /// An exchange begins; its result comes back with the number returned here.
     pub(super) fn begun(&mut self, scheme: &Scheme, at: Moment) -> u64 {
+        let token = self.identity.as_ref().map(|identity| identity.fingerprint);
         if let Some(state) = self.schemes.get_mut(scheme) {
-            state.running = Some(Running { since: at.monotonic, overdue: false });
+            state.running = Some(Running { since: at.monotonic, overdue: false, token });
         }
         self.generation
     }
@@ -272,14 +275,16 @@ impl Cycle {
         jitter: Fraction,
     ) {
         let stale = generation != self.generation;
-        if let Some(state) = self.schemes.get_mut(scheme) {
-            state.running = None;
-            if stale {
-                state.due = Due::At(at.monotonic);
-                return;
-            }
+        let newest = self.identity.as_ref().map(|identity| identity.fingerprint);
+        let Some(state) = self.schemes.get_mut(scheme) else { return };
+        let exchanged = state.running.take().and_then(|running| running.token);
+        if stale {
+            state.due = Due::At(at.monotonic);
+            return;
         }
-        self.failed(scheme, facts.retry, retry_after, at, jitter);
+        // Rule: what a new token mends is tried again with the one that has come meanwhile.
+        let has_come = facts.retry == Retry::OnNewToken && exchanged != newest;
+        self.failed(scheme, if has_come { Retry::Backoff } else { facts.retry }, retry_after, at, jitter);
     }
 
     /// Everything that is held; `None` until each scheme had a credential.

@@ -126,13 +126,13 @@ impl Scheme {
         }
         assert!(now - last >= SECOND, "{scheme}: calls at {last} and {now} ms are closer than a second");
         let in_last = |span: Time| self.streak.iter().filter(|call| now - **call < span).count() + 1;
-        let remains = self.held.is_some_and(|(got, life)| {
+        let hurries = self.held.is_some_and(|(got, life)| {
             let ends = got + u64::try_from(life.as_millis()).unwrap();
             // Near the end of what is held the third of its life hurries.
-            now < ends && ends - now < 3 * MINUTE
+            now < ends + AT_FIRST && ends < now + 3 * MINUTE
         });
         let first = self.streak.first().copied().unwrap_or(now);
-        if now - first < AT_FIRST && !remains {
+        if now - first < AT_FIRST && !hurries {
             assert!(in_last(AT_FIRST) <= MOST_AT_FIRST, "{scheme}: more than 6 calls in 30 s of failures at {now} ms");
         }
         assert!(in_last(MINUTE) <= MOST_IN_A_MINUTE, "{scheme}: a loop of calls at {now} ms");

@@ -8,7 +8,7 @@ use super::chance::Chance;
 use super::faults::Fault;
 use super::invariants::{self, ASK_TAKES};
 use super::outside::{DAY, File, HOUR, MINUTE, Outside, SECOND, Service, Time, World};
-use super::parts::{Driver, Executor, Served};
+use super::parts::{Driver, Endpoint, Executor, Served};
 use crate::codec::frame::{HEADER_LENGTH, Header};
 use crate::credential::{AcceptedProperties, s3a};
 use crate::distribute::asking::Received;
@@ -18,6 +18,9 @@ use crate::name::{PropertyName, Scheme};
 use crate::secret::WipedBuffer;
 use crate::store::Applied;
 use crate::time::{Clock, Moment};
+
+/// Each world has one scheme or two.
+const MOST_SCHEMES: usize = 2;
 
 /// How long after a driver has given up it is started again.
 const DRIVER_PAUSE: Time = 30 * SECOND;
@@ -37,8 +40,10 @@ pub(super) enum Event {
     Rotation,
     FaultBegins,
     FaultEnds(Fault),
-    /// A credential ends, or is about to: nothing happens but that everybody is looked at.
-    Look,
+    /// A credential ends, or is about to: nothing happens but that everybody is looked at, and asked over HTTP.
+    Look {
+        asked: bool,
+    },
 }
 
 /// An ask on its way, and what becomes of its answer.
@@ -103,11 +108,13 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn new(seed: u64, traced: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let executors = chance.between(1, 3);
+        let executors = chance.one_of(&[1, 2, 2, 3]);
         let names: &[&str] = if chance.percent(30) { &["gs", "s3a"] } else { &["s3a"] };
-        let poll_interval = Duration::from_secs(chance.one_of(&[60, 300, 600, 600]));
+        let poll_interval =
+            Duration::from_secs(chance.one_of(&[60, 300, 300, 600, 600, 600, 600, 600, 600, 600, 600, 600]));
         let token_life = chance.one_of(&[10 * MINUTE, HOUR, 6 * HOUR, DAY]);
-        let credential_life = chance.one_of(&[15 * MINUTE, 30 * MINUTE, HOUR, HOUR, 4 * HOUR, 12 * HOUR]);
+        let credential_life =
+            chance.one_of(&[15 * MINUTE, 30 * MINUTE, HOUR, HOUR, HOUR, 4 * HOUR, 12 * HOUR, 12 * HOUR]);
         let schemes: Vec<Scheme> = names.iter().map(|name| Scheme::new(name).unwrap()).collect();
         let properties = || s3a::PROPERTIES.iter().map(|name| PropertyName::new(name).unwrap());
         let accepted =
@@ -146,7 +153,7 @@ impl Cluster {
             }
             self.outside.world().now = time;
             self.tally.steps += 1;
-            let look = matches!(event, Event::Look);
+            let look = matches!(event, Event::Look { asked: true });
             self.happen(event);
             self.check(look);
         }
@@ -182,7 +189,7 @@ impl Cluster {
             Event::DriverStep { due } if self.driver.as_ref().is_some_and(|driver| driver.due == due) => {
                 self.driver_steps()
             }
-            Event::DriverStep { .. } | Event::Look => {}
+            Event::DriverStep { .. } | Event::Look { .. } => {}
             Event::DriverStarts => {
                 if !self.faults.contains(&Fault::DriverRestart) && self.driver.is_none() {
                     self.driver_starts();
@@ -261,9 +268,9 @@ impl Cluster {
             let world = self.outside.world();
             (world.now, world.issued.last().map_or(0, |issued| issued.expires))
         };
-        for before in [15_001, 15_000, 14_000, 0] {
+        for (before, asked) in [(15_001, true), (15_000, true), (14_000, false), (0, false)] {
             if let Some(wait) = expires.checked_sub(now + before) {
-                self.after(wait, Event::Look);
+                self.after(wait, Event::Look { asked });
             }
         }
     }
@@ -391,10 +398,7 @@ impl Cluster {
         let at = self.outside.moment();
         let world = self.outside.world();
         let (now, driver_clock) = (world.now, world.driver_clock);
-        let on_driver: Vec<Option<Served>> = match &self.driver {
-            Some(driver) => driver.endpoints.iter().map(|endpoint| endpoint.serves(at)).collect(),
-            None => Vec::new(),
-        };
+        let on_driver = self.driver.as_ref().map_or([None; MOST_SCHEMES], |driver| served_by(&driver.endpoints, at));
         for (number, _) in on_driver.iter().flatten() {
             let issued = world.issued[*number];
             invariants::nothing_expired_is_served(now, issued, driver_clock, issued.driver_clock);
@@ -402,14 +406,14 @@ impl Cluster {
         let poll = u64::try_from(self.poll_interval.as_millis()).unwrap();
         for executor in &mut self.executors {
             let own = executor.moment(now);
-            let served: Vec<Option<Served>> = executor.endpoints.iter().map(|endpoint| endpoint.serves(own)).collect();
+            let served = served_by(&executor.endpoints, own);
             for (number, _) in served.iter().flatten() {
                 let issued = world.issued[*number];
                 invariants::nothing_expired_is_served(now, issued, executor.clock, executor.driver_clock);
             }
             if look {
                 self.tally.looked_at_served += served.iter().flatten().count() as u64;
-                self.tally.looked_at_nothing += served.iter().filter(|served| served.is_none()).count() as u64;
+                self.tally.looked_at_nothing += u64::from(served[0].is_none());
                 let honest = executor.endpoints.iter().all(|endpoint| endpoint.says_what_it_serves(own));
                 assert!(honest, "an endpoint says otherwise at {now} ms");
             }
@@ -422,8 +426,16 @@ impl Cluster {
         let up = self.driver.is_some() && world.service == Service::Up && !world.calls.hangs(now);
         let well = good && up && driver_clock == 0;
         self.driver_well_since = self.driver_well_since.filter(|_| well).or(well.then_some(now));
-        invariants::a_driver_that_can_have_credentials_has_them(&on_driver, self.driver_well_since, now);
+        invariants::a_driver_that_can_have_credentials_has_them(
+            &on_driver[..self.schemes.len()],
+            self.driver_well_since,
+            now,
+        );
     }
+}
+
+fn served_by(endpoints: &[Endpoint], at: Moment) -> [Option<Served>; MOST_SCHEMES] {
+    std::array::from_fn(|scheme| endpoints.get(scheme)?.serves(at))
 }
 
 fn parts_of(frame: &WipedBuffer) -> (Header, &[u8]) {

@@ -42,15 +42,15 @@ pub(super) const FAULTS: [Fault; 14] = [
 const OF_THE_STS: [Fault; 3] = [Fault::StsDown, Fault::StsThrottles, Fault::StsSlow];
 const OF_THE_FILE: [Fault; 3] = [Fault::TokenNotRotated, Fault::TokenBad, Fault::OtherPrincipal];
 
-/// The longest fault: longer than most credentials live.
-const LONGEST: Time = 2 * HOUR;
+/// The longest fault: longer than the shortest credentials live by far.
+const LONGEST: Time = HOUR;
 
 impl Cluster {
     /// Draws a fault and when the next one comes.
     pub(super) fn fault_begins(&mut self) {
         let (fault, lasts, pause) = {
             let chance = &mut self.outside.world().chance;
-            (chance.one_of(&FAULTS), chance.spread(SECOND, LONGEST), chance.spread(2 * MINUTE, 3 * HOUR))
+            (chance.one_of(&FAULTS), chance.spread(SECOND, LONGEST), chance.spread(10 * MINUTE, 4 * HOUR))
         };
         self.after(pause, Event::FaultBegins);
         let neighbours = |of: &[Fault]| of.contains(&fault) && of.iter().any(|other| self.faults.contains(other));
