@@ -28,6 +28,9 @@ pub const MAX_ASK: usize = 256;
 /// Longest body of an ask with a token.
 pub const MAX_ASK_WITH_TOKEN: usize = MAX_ASK + 2 + MAX_TOKEN;
 
+/// Bytes of every ask's body: protocol, the length of the name, the flag.
+const LEAST_ASK: usize = 2 + 1 + 1;
+
 /// Bytes of every answer's body: now and next ask.
 const LEAST_ANSWER: usize = 8 + 8;
 
@@ -49,7 +52,7 @@ impl Ask {
     /// # Errors
     /// [`FrameError`] if it does not fit, which no name of an executor's length can cause.
     pub fn encode(&self) -> Result<WipedBuffer, FrameError> {
-        frame(kind::ASK, &self.body(MAX_ASK)?)
+        frame(kind::ASK, &self.body(0)?)
     }
 
     /// The whole frame, with the executor's own token in it: for a driver that has proved itself.
@@ -57,13 +60,15 @@ impl Ask {
     /// # Errors
     /// [`FrameError`] if it does not fit.
     pub fn encode_with_token(&self, token: &Secret) -> Result<WipedBuffer, FrameError> {
-        let mut body = self.body(MAX_ASK_WITH_TOKEN)?;
+        let mut body = self.body(token.length().saturating_add(2))?;
         body.secret(token)?;
         frame(kind::ASK_WITH_TOKEN, &body)
     }
 
-    fn body(&self, most: usize) -> Result<FieldWriter, FrameError> {
-        let mut body = FieldWriter::with_capacity(most);
+    /// The body, with room for so many bytes more.
+    fn body(&self, more: usize) -> Result<FieldWriter, FrameError> {
+        let length = LEAST_ASK.saturating_add(VERSION).saturating_add(self.executor.as_str().len());
+        let mut body = FieldWriter::with_capacity(length.saturating_add(more));
         body.fixed(&PROTOCOL.to_be_bytes())?;
         body.text(self.executor.as_str())?;
         match self.have {

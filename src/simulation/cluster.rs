@@ -108,10 +108,11 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn new(seed: u64, traced: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let executors = chance.one_of(&[1, 2, 2, 3]);
+        let executors = chance.one_of(&[1, 1, 2, 3]);
         let names: &[&str] = if chance.percent(30) { &["gs", "s3a"] } else { &["s3a"] };
-        let poll_interval =
-            Duration::from_secs(chance.one_of(&[60, 300, 300, 600, 600, 600, 600, 600, 600, 600, 600, 600]));
+        let poll_interval = Duration::from_secs(
+            chance.one_of(&[60, 300, 300, 600, 600, 600, 600, 600, 600, 600, 600, 600, 600, 600, 600, 600]),
+        );
         let token_life = chance.one_of(&[10 * MINUTE, HOUR, 6 * HOUR, DAY]);
         let credential_life =
             chance.one_of(&[15 * MINUTE, 30 * MINUTE, HOUR, HOUR, HOUR, 4 * HOUR, 12 * HOUR, 12 * HOUR]);
@@ -135,7 +136,8 @@ impl Cluster {
             tally: Tally::default(),
             traced,
         };
-        cluster.trace(|| format!("{executors} executors, {names:?}, poll {poll_interval:?}, token {token_life} ms, credential {credential_life} ms"));
+        cluster.trace(|| format!("{executors} executors, {names:?}, poll interval {poll_interval:?}"));
+        cluster.trace(|| format!("a token lives {token_life} ms, a credential {credential_life} ms"));
         cluster.driver_starts();
         for executor in 0..cluster.executors.len() {
             cluster.after(1 + executor as u64, Event::Asks { executor, run: 0 });
@@ -264,11 +266,11 @@ impl Cluster {
 
     /// Everybody is looked at just before and at the true end of what was issued, less the margin and without it.
     fn look_when_it_ends(&mut self) {
-        let (now, expires) = {
+        let (now, expires, fourth) = {
             let world = self.outside.world();
-            (world.now, world.issued.last().map_or(0, |issued| issued.expires))
+            (world.now, world.issued.last().map_or(0, |issued| issued.expires), world.issued.len() % 4 == 0)
         };
-        for (before, asked) in [(15_001, true), (15_000, true), (14_000, false), (0, false)] {
+        for (before, asked) in [(15_001, fourth), (15_000, fourth), (14_000, false), (0, false)] {
             if let Some(wait) = expires.checked_sub(now + before) {
                 self.after(wait, Event::Look { asked });
             }
@@ -418,6 +420,7 @@ impl Cluster {
                 assert!(honest, "an endpoint says otherwise at {now} ms");
             }
             invariants::watch_link(&on_driver, driver_clock == 0, executor, now);
+            invariants::no_executor_runs_dry_beside_a_driver_that_has_more(executor, &served, now);
             if let Some(driver) = &self.driver {
                 invariants::a_reachable_driver_s_credentials_are_had(driver, executor, &served, poll, now);
             }

@@ -79,6 +79,22 @@ pub(super) fn a_reachable_driver_s_credentials_are_had(
     }
 }
 
+/// Rule: an executor that serves does not run dry beside a driver that has more: it pauses for a quarter of what remains
+/// at most, so it has asked thrice before the end. What an ask that failed delays does not count.
+pub(super) fn no_executor_runs_dry_beside_a_driver_that_has_more(
+    executor: &mut Executor,
+    served: &[Option<Served>],
+    now: Time,
+) {
+    let bound = BACKOFF + ASK_TAKES + 4 * SECOND;
+    for (scheme, since) in executor.well_since.iter().enumerate() {
+        let serves = served[scheme].is_some();
+        let served_before = std::mem::replace(&mut executor.served[scheme], serves);
+        let dry = served_before && !serves;
+        assert!(!dry || since.is_none_or(|since| now - since <= bound), "an executor ran dry at {now} ms");
+    }
+}
+
 /// Follows since when nothing has stood between an executor and each scheme's credential on the driver.
 pub(super) fn watch_link(on_driver: &[Option<Served>], clocks_right: bool, executor: &mut Executor, now: Time) {
     let well = executor.up && executor.clock == 0 && executor.link.is_well() && clocks_right;

@@ -1,5 +1,6 @@
 //! One driver and one executor of the simulated cluster, put together from the real parts.
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,23 +33,35 @@ const REQUEST: &[u8] = b"GET /v1/credentials HTTP/1.1\r\nHost: 127.0.0.1:4000\r\
 pub(super) type Served = (usize, Duration);
 
 /// The endpoint of one scheme, on a driver or on an executor.
-pub(super) struct Endpoint(Responder);
+pub(super) struct Endpoint {
+    responder: Responder,
+    /// What was served last, and its number: reading it anew at each step is what would cost most.
+    last: RefCell<Option<(Arc<ServiceCredential>, usize)>>,
+}
 
 impl Endpoint {
     fn of(scheme: &Scheme, store: &Arc<CredentialStore>) -> Self {
         let token = Arc::new(Secret::from_text("token"));
-        Self(Responder::new(ENDPOINT, token, scheme.clone(), Arc::clone(store), Counts::of([])))
+        let responder = Responder::new(ENDPOINT, token, scheme.clone(), Arc::clone(store), Counts::of([]));
+        Self { responder, last: RefCell::new(None) }
     }
 
     pub(super) fn serves(&self, at: Moment) -> Option<Served> {
-        let credential = self.0.credential(at).ok()?;
-        Some((number_of(&credential), credential.servable_for(at)))
+        let credential = self.responder.credential(at).ok()?;
+        let left = credential.servable_for(at);
+        let mut last = self.last.borrow_mut();
+        let known = last.as_ref().filter(|(last, _)| Arc::ptr_eq(last, &credential)).map(|(_, number)| *number);
+        let number = known.unwrap_or_else(|| number_of(&credential));
+        if known.is_none() {
+            *last = Some((credential, number));
+        }
+        Some((number, left))
     }
 
     /// Whether a whole HTTP answer says the same.
     pub(super) fn says_what_it_serves(&self, at: Moment) -> bool {
         let head = parse_head(REQUEST).unwrap().unwrap();
-        let answer = self.0.answer(Ok(&head), at);
+        let answer = self.responder.answer(Ok(&head), at);
         match self.serves(at) {
             None => answer.status == Status::ServiceUnavailable,
             Some((number, _)) => {
@@ -144,6 +157,8 @@ pub(super) struct Executor {
     pub(super) said: (bool, bool),
     /// Since when nothing has stood between it and what the driver holds, scheme by scheme.
     pub(super) well_since: Vec<Option<Time>>,
+    /// Whether each scheme was served at the last step.
+    pub(super) served: Vec<bool>,
 }
 
 impl Executor {
@@ -166,6 +181,7 @@ impl Executor {
             holds: None,
             said: (false, false),
             well_since: vec![None; schemes.len()],
+            served: vec![false; schemes.len()],
         }
     }
 
@@ -179,7 +195,7 @@ impl Executor {
         moment(now, self.clock, self.uptime)
     }
 
-    /// The least servable of its schemes is not asked here: whether anything is served.
+    /// Whether anything is served, of whichever scheme.
     pub(super) fn serves_anything(&self, now: Time) -> bool {
         self.endpoints.iter().any(|endpoint| endpoint.serves(self.moment(now)).is_some())
     }
