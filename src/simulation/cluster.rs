@@ -268,7 +268,7 @@ impl Cluster {
     fn look_when_it_ends(&mut self) {
         let (now, expires, fourth) = {
             let world = self.outside.world();
-            (world.now, world.issued.last().map_or(0, |issued| issued.expires), world.issued.len() % 4 == 0)
+            (world.now, world.issued.last().map_or(0, |issued| issued.expires), world.issued.len().is_multiple_of(4))
         };
         for (before, asked) in [(15_001, fourth), (15_000, fourth), (14_000, false), (0, false)] {
             if let Some(wait) = expires.checked_sub(now + before) {
@@ -308,7 +308,7 @@ impl Cluster {
                 let takes = chance.between(1, 30) + if link.slow > 0 { chance.between(0, link.slow) } else { 0 };
                 (!lost).then_some(takes)
             };
-            (takes(), takes(), chance.spread(10, 5 * MINUTE))
+            (takes(), takes(), chance.between(10, 30 * MINUTE))
         };
         if let Some(frame) = extra {
             self.after(1, Event::AtDriver(message(None, late), frame));

@@ -45,6 +45,10 @@ const OF_THE_FILE: [Fault; 3] = [Fault::TokenNotRotated, Fault::TokenBad, Fault:
 /// The longest fault: longer than the shortest credentials live by far.
 const LONGEST: Time = HOUR;
 
+/// The driver looks at its clock every 30 s. A shorter error it may not notice: who asked meanwhile holds a bundle whose
+/// life is too short until the next renewal.
+const NOTICED: Time = 31 * SECOND;
+
 impl Cluster {
     /// Draws a fault and when the next one comes.
     pub(super) fn fault_begins(&mut self) {
@@ -86,6 +90,7 @@ impl Cluster {
             Fault::DriverClock => {
                 world.driver_clock = wrong_by(&mut world.chance);
                 world.calls.clock_set();
+                return lasts.max(NOTICED);
             }
             Fault::DriverRestart => {
                 drop(world);
@@ -139,7 +144,7 @@ impl Cluster {
             }
             Fault::DriverRestart => {
                 drop(world);
-                return self.driver_starts();
+                self.driver_starts();
             }
             Fault::ExecutorClock | Fault::Cut | Fault::Loss | Fault::Delay | Fault::Reordering => {
                 drop(world);
