@@ -16,6 +16,9 @@ const MOST_IN_A_MINUTE: usize = 20;
 /// One early exchange a token is made in its last 30 s; the manager looks in time and not before.
 const LAPSE: Time = 31 * SECOND;
 
+/// The last part of a life, in which it is too late to renew.
+const MARGIN: Time = 15 * SECOND;
+
 /// What the STS saw of one run of a driver.
 pub(super) struct Calls {
     of_scheme: BTreeMap<String, Scheme>,
@@ -149,7 +152,9 @@ impl Scheme {
         token_expires: Time,
     ) {
         let Some((got, life)) = self.held else { return };
-        let earliest = u64::try_from(life.as_millis()).unwrap() * 2 / 5;
+        let life_ms = u64::try_from(life.as_millis()).unwrap();
+        // What lives for less than the margin by a clock that is ahead is of no use, and is renewed after a second.
+        let earliest = (life_ms * 2 / 5).min(life_ms.saturating_sub(MARGIN));
         if now - got + SECOND >= earliest {
             return;
         }
