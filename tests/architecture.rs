@@ -112,7 +112,7 @@ impl Source {
     }
 
     fn is_test_only(&self) -> bool {
-        self.path.starts_with("manager/simulation")
+        self.path.starts_with("manager/simulation") || self.path.starts_with("simulation")
     }
 }
 

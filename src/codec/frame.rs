@@ -65,10 +65,16 @@ impl Header {
 pub struct FieldWriter(WipedBuffer);
 
 impl FieldWriter {
-    /// An empty body.
+    /// An empty body, for the longest that there is.
     #[must_use]
     pub fn new() -> Self {
-        Self(WipedBuffer::with_capacity(MAX_BODY))
+        Self::with_capacity(MAX_BODY)
+    }
+
+    /// An empty body for at most `most` bytes: what is not there need not be wiped.
+    #[must_use]
+    pub fn with_capacity(most: usize) -> Self {
+        Self(WipedBuffer::with_capacity(most.min(MAX_BODY)))
     }
 
     /// Bytes of a fixed length, without a length in front.
