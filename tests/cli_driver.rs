@@ -13,17 +13,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use driver::{ISSUER, Job, PROGRAM, Watched, credentials, driver_and_executor, get};
+use driver::{ISSUER, Job, PROGRAM, Watched, credentials, driver_and_executor, get, refusal};
 use safe_conduct::identity::Algorithm;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::time::Clock;
-
-fn refusal(code: &str) -> String {
-    format!(
-        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
-         <Message>PLANTED-message</Message></Error><RequestId>request-2</RequestId></ErrorResponse>"
-    )
-}
 
 #[test]
 fn resolve_prints_credential_process_json_and_leaves_one_audit_line() {

@@ -121,6 +121,13 @@ pub fn credentials() -> String {
         )
 }
 
+pub fn refusal(code: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
+         <Message>PLANTED-message</Message></Error><RequestId>request-2</RequestId></ErrorResponse>"
+    )
+}
+
 /// A role of the binary with a status listener, ended with the test.
 pub struct Watched {
     pub child: Child,
