@@ -106,7 +106,7 @@ fn as_many_connections_as_threads_are_served_at_once_and_the_next_one_waits_for_
     drop(first);
     waiting.set_read_timeout(Some(LONG)).unwrap();
     let answered = waiting.read(&mut [0; 16]);
-    assert!(matches!(&answered, Ok(_)) || answered.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    assert!(answered.map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true));
     assert!(Way::Keys.is_served(&job, address));
     drop(second);
 }
