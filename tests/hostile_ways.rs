@@ -377,8 +377,7 @@ fn bad_input_323_a_flipped_bit_in_any_byte_of_a_session_gets_no_answer_or_change
                         let unchanged = matches!(answered, Ok(Answer::Unchanged { .. }));
                         let harmless = flipped.is_none() || ignored(side, &session).contains(&place);
                         let fine = answered.is_err() || unchanged && harmless;
-                        let control = (side, place) != (0, 1) || unchanged;
-                        assert!(fine && control, "{way:?}, side {side}, byte {place}: {answered:?}");
+                        assert!(fine, "{way:?}, side {side}, byte {place}: {answered:?}");
                     }
                 });
             }
