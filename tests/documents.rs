@@ -166,6 +166,52 @@ fn every_attack_class_names_a_test_that_exists_or_says_why_it_cannot_apply() {
     }
 }
 
+/// Every test function's name and what it says, up to the next one.
+fn tests_with_text() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for path in rust_files("tests").into_iter().chain(rust_files("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for part in text.split("#[test]\n").skip(1) {
+            let name = part.split("fn ").nth(1).unwrap().split('(').next().unwrap();
+            found.insert(name.to_owned(), part.to_owned());
+        }
+    }
+    found
+}
+
+/// A name has a number if it stands there, or lies between two with `to` between them.
+fn has_number(name: &str, number: usize) -> bool {
+    let words: Vec<&str> = name.split('_').collect();
+    let at = |word: &str| word.parse::<usize>().ok();
+    let between = |three: &[&str]| match (at(three[0]), three[1], at(three[2])) {
+        (Some(from), "to", Some(to)) => (from..=to).contains(&number),
+        _ => false,
+    };
+    words.iter().any(|word| at(word) == Some(number)) || words.windows(3).any(between)
+}
+
+#[test]
+fn every_number_of_a_hostile_peer_names_a_test_that_exists_or_says_why_it_cannot_apply() {
+    let known = tests_with_text();
+    let rows = table(&document("SECURITY.md"), "## Hostile peers and surroundings, number by number");
+    let numbers: Vec<usize> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(numbers, Vec::from_iter(284..=340));
+    for (number, row) in numbers.into_iter().zip(&rows) {
+        let [_, _, what, test] = row.as_slice() else { panic!("{row:?} has not four cells") };
+        assert!(!what.is_empty(), "{number} does not say what stops it");
+        let named: Vec<&str> = test.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named.is_empty(), test == "not applicable", "{number} names no test");
+        for name in named {
+            let text = known.get(name).unwrap_or_else(|| panic!("{name} is no test; it stands beside {number}"));
+            let numbered = has_number(name, number) || text.contains(&number.to_string());
+            assert!(numbered, "{name} does not know that it shows {number}");
+        }
+    }
+    assert!(
+        has_number("a_1_to_3_b", 2) && has_number("a_7", 7) && !has_number("a_1_to_3", 4) && !has_number("a_17", 7)
+    );
+}
+
 #[test]
 fn cargo_audit_reads_the_audit_file_at_the_top() {
     assert_eq!(document(".cargo/audit.toml"), document("audit.toml"));

@@ -32,7 +32,7 @@ const LONG: Duration = Duration::from_secs(20);
 const FAR_OFF: Duration = Duration::from_secs(3600);
 
 /// Short enough to wait for.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(400);
 
 fn limits(threads: usize, limit: Duration) -> ServerLimits {
     ServerLimits { threads, authenticate: limit, exchange: limit }

@@ -144,7 +144,9 @@ impl ExecutorClient {
         let written = stream.write_all(ask.as_slice());
         let (header, body) = read_frame(&mut stream, MAX_BODY).map_err(|fault| match (fault, written) {
             (PeerFault::Tls(TlsError::RefusedByPeer), _) => AskError::KeyRefused { driver: self.driver() },
-            (PeerFault::Tls(_), Err(error)) | (PeerFault::Tls(error), Ok(())) => self.on_the_wire(error),
+            (PeerFault::Tls(error @ TlsError::OtherProof), _)
+            | (PeerFault::Tls(_), Err(error))
+            | (PeerFault::Tls(error), Ok(())) => self.on_the_wire(error),
             (PeerFault::Message(error), _) => AskError::Answer(error),
         })?;
         let decoded = Reply::decode(header.kind, body.as_slice(), &self.settings.accepted, asked.monotonic);
@@ -203,7 +205,7 @@ impl ExecutorClient {
             TlsError::PeerUnknown => AskError::DriverUnknown { driver: self.driver() },
             TlsError::PeerCertificate { fault } => AskError::DriverCertificate { driver: self.driver(), fault },
             TlsError::Handshake | TlsError::RefusedByPeer => AskError::NotADriver { driver: self.driver() },
-            TlsError::TimedOut | TlsError::Broken { .. } => self.on_the_wire(error),
+            TlsError::TimedOut | TlsError::Broken { .. } | TlsError::OtherProof => self.on_the_wire(error),
         }
     }
 
@@ -211,6 +213,7 @@ impl ExecutorClient {
         let driver = self.driver();
         match error {
             TlsError::TimedOut => AskError::TimedOut { driver },
+            TlsError::OtherProof => AskError::OtherProof { driver },
             TlsError::Broken { kind } => AskError::Broken { driver, kind },
             TlsError::PeerUnknown
             | TlsError::PeerCertificate { .. }

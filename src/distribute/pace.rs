@@ -129,6 +129,31 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_executors_that_start_together_do_not_come_back_together() {
+        // Each has another random number, from nothing to the whole in even steps.
+        let random = |number: u32| Fraction(u16::try_from(number * 65).unwrap());
+        let most_in_a_second = |waits: &mut dyn Iterator<Item = Duration>| {
+            let mut seconds = std::collections::BTreeMap::new();
+            waits.for_each(|wait| *seconds.entry(wait.as_secs()).or_insert(0) += 1);
+            seconds.into_values().max().unwrap_or(0)
+        };
+        // After a burst at the start, and after a renewal that came early: both are answers with the next ask in them.
+        let spread = most_in_a_second(&mut (0..1000).map(|n| next_ask(MINUTE, Some(seconds(3600)), random(n))));
+        assert!(spread <= 40, "{spread} of 1,000 in one of 30 seconds");
+        let refused = most_in_a_second(&mut (0..1000).map(|n| next_ask_when_refused(random(n))));
+        assert!(refused <= 260, "{refused} of 1,000 in one of 4 seconds");
+        // While a driver is started again: the sixth failure in a row.
+        let failed = most_in_a_second(&mut (0..1000).map(|n| {
+            let mut pace = Pace::new(MINUTE);
+            for _ in 0..5 {
+                let _ = pace.after(Heard::Failure, None, random(n));
+            }
+            pace.after(Heard::Failure, None, random(n)).wait
+        }));
+        assert!(failed <= 80, "{failed} of 1,000 in one of 30 seconds");
+    }
+
+    #[test]
     fn asks_come_sooner_as_expiry_nears_but_never_under_a_second() {
         assert_eq!(next_ask(MINUTE, Some(seconds(40)), Fraction::ONE), seconds(10));
         assert_eq!(next_ask(MINUTE, Some(seconds(40)), Fraction::ZERO), seconds(5));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::audit::{AuditLog, ExecutorIdentity};
 use crate::counter::Counts;
 use crate::distribute::answering::Answering;
-use crate::distribute::gate::Gate;
+use crate::distribute::gate::{Gate, Patience};
 use crate::distribute::message::{Ask, MAX_ASK, MAX_ASK_WITH_TOKEN};
 use crate::distribute::proof::Rotated;
 use crate::distribute::quota::Quota;
@@ -261,7 +261,7 @@ impl Server {
     ) -> Result<&'static str, PeerFault> {
         // Each side writes little and then waits: holding back small packets would only cost time.
         let _ = socket.set_nodelay(true);
-        let mut stream = self.proof.current().accept(socket, self.limits.authenticate)?;
+        let mut stream = self.proof.current().accept(socket, admission.patience.of(self.limits.authenticate))?;
         let heard = match &self.verifier {
             None => {
                 admission.authenticated();
@@ -328,13 +328,13 @@ impl Server {
 struct Admission<'a> {
     gate: &'a Mutex<Gate>,
     peer: IpAddr,
+    patience: Patience,
     stranger: bool,
 }
 
 impl<'a> Admission<'a> {
     fn ask(gate: &'a Mutex<Gate>, peer: IpAddr) -> Option<Self> {
-        // Lazily: one that is made and dropped would give back a thread that was never taken.
-        lock(gate).admit(peer).then(|| Self { gate, peer, stranger: true })
+        lock(gate).admit(peer).map(|patience| Self { gate, peer, patience, stranger: true })
     }
 
     fn authenticated(&mut self) {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -227,7 +228,10 @@ impl<S: HttpService> Server<S> {
                     if !self.connections.take(slot, Some(Arc::clone(&stream))) {
                         return;
                     }
-                    self.serve(&stream);
+                    // What a client sends must not cost a thread, whatever it makes us do.
+                    if catch_unwind(AssertUnwindSafe(|| self.serve(&stream))).is_err() {
+                        log::error!("{}: serving a connection panicked; report this as a bug", S::NAME);
+                    }
                     self.connections.take(slot, None);
                 }
                 Err(_) if self.connections.lock().stopped => return,
