@@ -1,7 +1,7 @@
 //! A TLS connection whose every read and write ends by a deadline, and what can end it. Knows no key and no name.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +115,12 @@ impl Write for DeadlineSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.set_write_timeout(self.left()?)?;
         (&*self.socket).write(bytes).map_err(late)
+    }
+
+    /// A flight is several records: one packet, not one each.
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.left()?)?;
+        (&*self.socket).write_vectored(records).map_err(late)
     }
 
     fn flush(&mut self) -> io::Result<()> {
