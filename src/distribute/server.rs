@@ -301,8 +301,7 @@ impl Server {
             Err(error) => return Err(error.into()),
         };
         let frame = reply.encode(Timing { now: self.clock.moment().wall, next_ask })?;
-        stream.write_all(frame.as_slice())?;
-        stream.close();
+        stream.finish(frame.as_slice())?;
         Ok(reply.outcome())
     }
 

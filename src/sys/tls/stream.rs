@@ -66,10 +66,16 @@ impl TlsStream {
         sent.map_err(|error| TlsError::of(&error))
     }
 
-    /// Says that nothing more will come (RFC 8446, section 6.1). Whether the peer hears it does not matter.
-    pub fn close(mut self) {
-        self.tls.send_close_notify();
-        let _ = self.flush();
+    /// Sends all of `bytes` and says that nothing more will come (RFC 8446, section 6.1), in one piece.
+    ///
+    /// # Errors
+    /// As [`TlsStream::write_all`].
+    pub fn finish(mut self, bytes: &[u8]) -> Result<(), TlsError> {
+        let sent = self.tls.writer().write_all(bytes).and_then(|()| {
+            self.tls.send_close_notify();
+            self.flush()
+        });
+        sent.map_err(|error| TlsError::of(&error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
