@@ -9,23 +9,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use safe_conduct::Secret;
 use safe_conduct::audit::NoAudit;
-use safe_conduct::credential::{AcceptedProperties, ServiceCredential, UserCredentials, s3a};
+use safe_conduct::credential::{AcceptedProperties, s3a};
 use safe_conduct::distribute::{
     Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress,
     ServerSettings,
 };
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
-use safe_conduct::store::{CredentialStore, Epoch};
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::file;
 use safe_conduct::sys::job_keys::new_job_keys;
 use safe_conduct::sys::random::SystemRandomness;
-use safe_conduct::time::Clock;
 
 mod bare;
 mod child;
+mod stored;
 
 /// As in the binary: wiping is part of what a delivery costs.
 #[global_allocator]
@@ -221,20 +219,13 @@ fn deliveries(executors: usize, driver_keys: &str, executor_keys: PathBuf) -> Se
 /// The driver's process.
 fn drive(keys: &str) {
     let clock = Arc::new(SystemClock::new());
-    let store = Arc::new(CredentialStore::new());
-    let at = clock.moment();
-    let values = [(s3a::ACCESS_KEY, 20), (s3a::SECRET_KEY, 40), (s3a::SESSION_TOKEN, 1300)];
-    let values =
-        values.map(|(name, length)| (PropertyName::new(name).unwrap(), Secret::from_text(&"x".repeat(length))));
-    let credential = ServiceCredential::new(values.into(), at.wall.plus(Duration::from_secs(3600)), at).unwrap();
-    store.publish(Epoch([1; 16]), UserCredentials::new().with(Scheme::s3a(), Arc::new(credential)));
     let settings = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
         proof: DriverProof::KeyFile(keys.into()),
         poll_interval: Duration::from_secs(60),
     };
     let random = Arc::new(SystemRandomness::new());
-    let server = DriverServer::start(settings, store, clock, random, Arc::new(NoAudit)).unwrap();
+    let server = DriverServer::start(settings, stored::store(&*clock), clock, random, Arc::new(NoAudit)).unwrap();
     child::serve(server.local_addr());
 }
 
