@@ -352,8 +352,10 @@ pub enum JsonValue<'a> {
 /// One JSON object with these members, in wiped memory that is sized first.
 #[must_use]
 pub fn credential_json(members: &[(&str, JsonValue<'_>)]) -> WipedBuffer {
-    // The worst case of a character is its six-character escape, `\u001f`; of a number, 20 digits.
-    let worst = |text: &str| text.len().saturating_mul(6).saturating_add(2);
+    // RFC 8259, section 7: quotation mark, reverse solidus and control characters are escaped, in six characters at
+    // worst (`\u001f`), and secrets seldom have any. A number has 20 digits at worst.
+    let width = |byte: u8| if byte.is_ascii_control() || matches!(byte, b'"' | b'\\') { 6 } else { 1 };
+    let worst = |text: &str| text.bytes().map(width).fold(2, usize::saturating_add);
     let lengths = members.iter().map(|(name, value)| {
         let length = match value {
             JsonValue::Text(text) => worst(text),
