@@ -352,33 +352,39 @@ pub enum JsonValue<'a> {
 /// One JSON object with these members, in wiped memory that is sized first.
 #[must_use]
 pub fn credential_json(members: &[(&str, JsonValue<'_>)]) -> WipedBuffer {
-    // RFC 8259, section 7: quotation mark, reverse solidus and control characters are escaped, in six characters at
-    // worst (`\u001f`), and secrets seldom have any. A number has 20 digits at worst.
-    let width = |byte: u8| if byte.is_ascii_control() || matches!(byte, b'"' | b'\\') { 6 } else { 1 };
-    let worst = |text: &str| text.bytes().map(width).fold(2, usize::saturating_add);
+    // Secrets seldom have a character that is escaped. The worst one takes six: `\u001f`.
+    let written = credential_json_of(members, 1).or_else(|| credential_json_of(members, 6));
+    // Text and numbers always have a JSON form, so there is one.
+    written.unwrap_or_else(|| WipedBuffer::with_capacity(0))
+}
+
+/// The object, if it fits where each character takes at most `width` bytes.
+fn credential_json_of(members: &[(&str, JsonValue<'_>)], width: usize) -> Option<WipedBuffer> {
+    let room = |text: &str| text.len().saturating_mul(width).saturating_add(2);
     let lengths = members.iter().map(|(name, value)| {
         let length = match value {
-            JsonValue::Text(text) => worst(text),
-            JsonValue::Secret(secret) => worst(secret.expose()),
+            JsonValue::Text(text) => room(text),
+            JsonValue::Secret(secret) => room(secret.expose()),
+            // 20 digits at most.
             JsonValue::Number(_) => 20,
         };
-        worst(name).saturating_add(length).saturating_add(2)
+        room(name).saturating_add(length).saturating_add(2)
     });
     let mut out = WipedBuffer::with_capacity(lengths.fold(2, usize::saturating_add));
-    // Writing cannot fail: there is room for the worst case, and text and numbers always have a JSON form.
-    let _ = out.push(b"{");
+    out.push(b"{").ok()?;
     for (index, (name, value)) in members.iter().enumerate() {
-        let _ = out.push(if index == 0 { b"" } else { b"," });
-        let _ = serde_json::to_writer(&mut out, name);
-        let _ = out.push(b":");
-        let _ = match value {
+        out.push(if index == 0 { b"" } else { b"," }).ok()?;
+        serde_json::to_writer(&mut out, name).ok()?;
+        out.push(b":").ok()?;
+        match value {
             JsonValue::Text(text) => serde_json::to_writer(&mut out, text),
             JsonValue::Secret(secret) => serde_json::to_writer(&mut out, secret.expose()),
             JsonValue::Number(number) => serde_json::to_writer(&mut out, number),
-        };
+        }
+        .ok()?;
     }
-    let _ = out.push(b"}");
-    out
+    out.push(b"}").ok()?;
+    Some(out)
 }
 
 /// One line of JSON, member by member. For audit lines: never for secrets, since its memory grows.
