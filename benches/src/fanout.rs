@@ -4,18 +4,20 @@
 //! Both ends share this machine's cores, so the plain figure is at most half of what the driver could do alone; the
 //! driver's own CPU time a delivery is printed beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use safe_conduct::audit::NoAudit;
 use safe_conduct::credential::{AcceptedProperties, s3a};
 use safe_conduct::distribute::{
-    Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress,
-    ServerSettings,
+    Answer, AskOutcome, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof,
+    ListenAddress, ServerSettings,
 };
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
+use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::file;
 use safe_conduct::sys::job_keys::new_job_keys;
@@ -70,7 +72,7 @@ fn compare() -> i32 {
     let (mut plain, mut tls, mut driver) = (Vec::new(), Vec::new(), EXECUTORS.map(|_| Vec::new()));
     for _ in 0..ROUNDS {
         for (executors, seen) in EXECUTORS.into_iter().zip(&mut driver) {
-            seen.push(deliveries(executors, driver_keys, executor_keys.clone()));
+            seen.push(deliveries(executors, driver_keys, &executor_keys));
         }
         let most = EXECUTORS[EXECUTORS.len() - 1];
         let config = bare::tls_client(executor_keys.to_str().unwrap());
@@ -83,6 +85,7 @@ fn compare() -> i32 {
             move || bare::ask_plain(at).unwrap()
         }));
     }
+    let crowd = crowd(EXECUTORS[EXECUTORS.len() - 1], driver_keys, &executor_keys);
     let (plain, tls, driver) = (best(plain), best(tls), driver.map(best));
     println!("{CLIENTS} executors at work at a time, a new connection and a full handshake each; the best of {ROUNDS}");
     for (executors, seen) in EXECUTORS.into_iter().zip(&driver) {
@@ -90,6 +93,14 @@ fn compare() -> i32 {
     }
     println!("a bare rustls handshake and exchange: {tls}");
     println!("a bare TCP exchange: {plain}");
+    println!(
+        "{} executors with a thread each: all have credentials after {:.2} s, {} asks were turned away and made again; \
+         the driver's peak {} KiB",
+        EXECUTORS[EXECUTORS.len() - 1],
+        crowd.wall.as_secs_f64(),
+        crowd.turned_away,
+        crowd.peak,
+    );
     judge(&driver, &tls, &plain)
 }
 
@@ -128,6 +139,13 @@ fn judge(driver: &[Seen; 3], tls: &Seen, plain: &Seen) -> i32 {
         slower <= MOST_SLOWER,
     );
     missed
+}
+
+/// What was seen of executors that start at once.
+struct Crowd {
+    wall: Duration,
+    turned_away: usize,
+    peak: u64,
 }
 
 /// What was seen of one server.
@@ -201,19 +219,47 @@ fn measure<F: FnMut() + Send>(count: usize, arguments: &[&str], client: impl Fn(
     Seen { wall, times, peak: server.peak(), cpu: server.cpu() - before }
 }
 
-fn deliveries(executors: usize, driver_keys: &str, executor_keys: PathBuf) -> Seen {
+fn deliveries(executors: usize, driver_keys: &str, executor_keys: &Path) -> Seen {
     measure(executors, &["driver", driver_keys], |server| {
-        let settings = ClientSettings {
-            driver: DriverAddress::new("127.0.0.1", server.address.port()).unwrap(),
-            proof: ExecutorProof::KeyFile(executor_keys.clone()),
-            name: ExecutorName::new("bench").unwrap(),
-            accepted: AcceptedProperties::none()
-                .with(Scheme::s3a(), s3a::PROPERTIES.map(|name| PropertyName::new(name).unwrap())),
-            poll_interval: Duration::from_secs(60),
-        };
-        let client = ExecutorClient::new(settings, Arc::new(SystemClock::new())).unwrap();
+        let client = executor(server, executor_keys);
         move || assert!(matches!(client.ask(None), Ok(Answer::Bundle { .. })), "a delivery failed")
     })
+}
+
+/// Executors as they are, each with a thread of its own that asks again when it was turned away: to the driver, they
+/// all have one address, and it turns some away while they hold nearly all of its threads.
+fn crowd(executors: usize, driver_keys: &str, executor_keys: &Path) -> Crowd {
+    let server = child::Server::of_this_bench(&["driver", driver_keys]);
+    let clients: Vec<_> = (0..executors).map(|_| executor(&server, executor_keys)).collect();
+    let (tell, told) = mpsc::channel();
+    let start = Instant::now();
+    let running: Vec<_> = clients
+        .into_iter()
+        .map(|client| {
+            let tell = tell.clone();
+            let notify = move |outcome: &AskOutcome| tell.send(matches!(outcome, AskOutcome::Bundle { .. })).unwrap();
+            client.start(Arc::new(CredentialStore::new()), Arc::new(SystemRandomness::new()), Box::new(notify)).unwrap()
+        })
+        .collect();
+    let (mut served, mut turned_away) = (0, 0);
+    while served < executors {
+        if told.recv().unwrap() { served += 1 } else { turned_away += 1 }
+    }
+    let wall = start.elapsed();
+    drop(running);
+    Crowd { wall, turned_away, peak: server.peak() }
+}
+
+fn executor(server: &child::Server, keys: &Path) -> ExecutorClient {
+    let settings = ClientSettings {
+        driver: DriverAddress::new("127.0.0.1", server.address.port()).unwrap(),
+        proof: ExecutorProof::KeyFile(keys.to_owned()),
+        name: ExecutorName::new("bench").unwrap(),
+        accepted: AcceptedProperties::none()
+            .with(Scheme::s3a(), s3a::PROPERTIES.map(|name| PropertyName::new(name).unwrap())),
+        poll_interval: Duration::from_secs(60),
+    };
+    ExecutorClient::new(settings, Arc::new(SystemClock::new())).unwrap()
 }
 
 /// The driver's process.
