@@ -214,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_dropped_buffer_held_is_gone_from_memory() {
+        use std::os::unix::fs::FileExt;
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let mut seen = vec![0; 1000];
+        let buffer = WipedBuffer::copy_of(&[0xa5; 1000]);
+        let address = buffer.as_slice().as_ptr().addr() as u64;
+        memory.read_exact_at(&mut seen, address).unwrap();
+        assert!(seen.iter().all(|byte| *byte == 0xa5), "it can be seen while it is there");
+        drop(buffer);
+        memory.read_exact_at(&mut seen, address).unwrap();
+        // The allocator keeps its own notes at the start of what is free.
+        assert!(seen.iter().skip(64).all(|byte| *byte == 0));
+    }
+
+    #[test]
     fn a_buffer_that_is_not_text_is_no_secret() {
         let mut buffer = WipedBuffer::with_capacity(2);
         buffer.push(&[0xff, 0xfe]).unwrap();
