@@ -280,9 +280,8 @@ impl<S: HttpService> Server<S> {
                 Ok(Some(head)) => {
                     let answer = self.service.answer(Ok(&head), self.clock.moment());
                     // After another method we do not know what the client expects: an answer to HEAD has no body.
-                    let understood = !matches!(answer.status, Status::MethodNotAllowed { .. });
-                    let keep = understood && head.keeps_alive();
-                    return Some(Next { answer, length: head.length(), keep, last: understood && !keep });
+                    let keep = head.keeps_alive() && !matches!(answer.status, Status::MethodNotAllowed { .. });
+                    return Some(Next { answer, length: head.length(), keep, last: !head.keeps_alive() });
                 }
                 Ok(None) => connection.fill(deadline)?,
                 Err(refused) => {
