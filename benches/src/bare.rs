@@ -28,7 +28,7 @@ const SERVERS: usize = 32;
 
 /// Threads that all accept on one listener and answer without TLS. They end with the process.
 pub fn serve_plain() -> SocketAddr {
-    serve(|socket| answer(socket))
+    serve(answer)
 }
 
 /// The same over TLS.
