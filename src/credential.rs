@@ -191,22 +191,6 @@ impl UserCredentials {
         }
     }
 
-    /// How many bytes [`UserCredentials::encode`] writes, so that a buffer has their size before the first is in it.
-    #[must_use]
-    pub fn encoded_length(&self) -> usize {
-        let property = |(name, value): (&PropertyName, &Secret)| {
-            3usize.saturating_add(name.as_str().len()).saturating_add(value.length())
-        };
-        let credential = |(scheme, credential): (&Scheme, &Arc<ServiceCredential>)| {
-            credential
-                .properties
-                .iter()
-                .map(property)
-                .fold(10usize.saturating_add(scheme.as_str().len()), usize::saturating_add)
-        };
-        self.schemes.iter().map(credential).fold(1, usize::saturating_add)
-    }
-
     /// Writes the bundle: a count, then for each scheme its name, expiry and properties.
     ///
     /// # Errors

@@ -28,15 +28,6 @@ pub const MAX_ASK: usize = 256;
 /// Longest body of an ask with a token.
 pub const MAX_ASK_WITH_TOKEN: usize = MAX_ASK + 2 + MAX_TOKEN;
 
-/// Bytes of every ask's body: protocol, the length of the name, the flag.
-const LEAST_ASK: usize = 2 + 1 + 1;
-
-/// Bytes of every answer's body: now and next ask.
-const LEAST_ANSWER: usize = 8 + 8;
-
-/// Bytes of a bundle's version: epoch and number.
-const VERSION: usize = 16 + 8;
-
 /// An executor's question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -52,7 +43,7 @@ impl Ask {
     /// # Errors
     /// [`FrameError`] if it does not fit, which no name of an executor's length can cause.
     pub fn encode(&self) -> Result<WipedBuffer, FrameError> {
-        frame(kind::ASK, &self.body(0)?)
+        frame(kind::ASK, &self.body()?)
     }
 
     /// The whole frame, with the executor's own token in it: for a driver that has proved itself.
@@ -60,15 +51,13 @@ impl Ask {
     /// # Errors
     /// [`FrameError`] if it does not fit.
     pub fn encode_with_token(&self, token: &Secret) -> Result<WipedBuffer, FrameError> {
-        let mut body = self.body(token.length().saturating_add(2))?;
+        let mut body = self.body()?;
         body.secret(token)?;
         frame(kind::ASK_WITH_TOKEN, &body)
     }
 
-    /// The body, with room for so many bytes more.
-    fn body(&self, more: usize) -> Result<FieldWriter, FrameError> {
-        let length = LEAST_ASK.saturating_add(VERSION).saturating_add(self.executor.as_str().len());
-        let mut body = FieldWriter::with_capacity(length.saturating_add(more));
+    fn body(&self) -> Result<FieldWriter, FrameError> {
+        let mut body = FieldWriter::new();
         body.fixed(&PROTOCOL.to_be_bytes())?;
         body.text(self.executor.as_str())?;
         match self.have {
@@ -160,7 +149,7 @@ impl Reply {
     /// # Errors
     /// [`FrameError::TooLong`] if the bundle does not fit.
     pub fn encode(&self, timing: Timing) -> Result<WipedBuffer, FrameError> {
-        let mut body = FieldWriter::with_capacity(self.length());
+        let mut body = FieldWriter::new();
         body.u64(timing.now.unix_seconds())?;
         body.u64(u64::try_from(timing.next_ask.as_millis()).unwrap_or(u64::MAX))?;
         let kind = match self {
@@ -176,15 +165,6 @@ impl Reply {
             }
         };
         frame(kind, &body)
-    }
-
-    /// How many bytes the body has.
-    fn length(&self) -> usize {
-        LEAST_ANSWER.saturating_add(match self {
-            Self::Bundle(bundle) => VERSION.saturating_add(bundle.credentials.encoded_length()),
-            Self::Unchanged => 0,
-            Self::Refused(_) => 1,
-        })
     }
 
     /// Reads an answer to an ask that was sent at `asked_at` by our monotonic clock. From then on the credentials age

@@ -289,9 +289,7 @@ impl Server {
             Err(MessageError::Protocol { .. }) => self.answering.refusal(Refusal::Protocol, at),
             Err(error) => return Err(error.into()),
         };
-        let frame = reply.encode(timing)?;
-        stream.write_all(frame.as_slice())?;
-        stream.close();
+        stream.finish(reply.encode(timing)?.as_slice())?;
         Ok(reply.outcome())
     }
 

@@ -71,10 +71,16 @@ impl TlsStream {
         sent.map_err(|error| TlsError::of(&error))
     }
 
-    /// Says that nothing more will come (RFC 8446, section 6.1). Whether the peer hears it does not matter.
-    pub fn close(mut self) {
-        self.tls.send_close_notify();
-        let _ = self.flush();
+    /// Sends all of `bytes` and says that nothing more will come (RFC 8446, section 6.1), in one piece.
+    ///
+    /// # Errors
+    /// As [`TlsStream::write_all`].
+    pub fn finish(mut self, bytes: &[u8]) -> Result<(), TlsError> {
+        let sent = self.tls.writer().write_all(bytes).and_then(|()| {
+            self.tls.send_close_notify();
+            self.flush()
+        });
+        sent.map_err(|error| TlsError::of(&error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -122,10 +128,11 @@ impl Write for DeadlineSocket {
         (&*self.socket).write(bytes).map_err(late)
     }
 
-    /// rustls has one try for a hello and the alert behind it: with one piece a write, the alert would stay here.
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// A flight is several records: one packet, not one each. rustls has one try for a hello and the alert behind it: with
+    /// one record a write, the alert would stay here.
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
         self.socket.set_write_timeout(self.left()?)?;
-        (&*self.socket).write_vectored(pieces).map_err(late)
+        (&*self.socket).write_vectored(records).map_err(late)
     }
 
     fn flush(&mut self) -> io::Result<()> {
