@@ -1,0 +1,62 @@
+"""How large a run is, and how long anything may take, each with its reason."""
+
+import os
+
+EXECUTORS = int(os.environ.get("EXECUTORS", "200"))
+"""200 is the whole run. Fewer than 100 make the quick form: the same faults, shorter."""
+
+QUICK = EXECUTORS < 100
+
+MARGIN = 15
+"""A credential is not served in its last 15 s (README, "What it does")."""
+
+MARGIN_SEEN = MARGIN - 1
+"""What of that a client must see: the wire and `Expiration` count whole seconds."""
+
+POLL = 10
+"""`distribution.pollInterval` of the large job: 200 executors then make 27 handshakes a second."""
+
+SLACK = 10
+"""What a loaded machine with two cores may add to anything."""
+
+NEWS = POLL + SLACK
+"""News reaches everybody within one poll, if the driver can be reached."""
+
+BACK = 30 + 2 + SLACK
+"""A driver that is back is noticed within the longest pause between two asks that fail, and one connect."""
+
+START = 60
+"""For all at once: while most of the driver's threads are taken it turns strangers of one address away, and who was turned
+away comes back after 1, 2, 4 .. s. It is `startTimeout` too."""
+
+RESTART = 20
+"""For one executor: a process, a handshake, and its endpoint's threads."""
+
+SAMPLE = 1.5
+"""How often each executor is asked for credentials."""
+
+GAP = SAMPLE + SLACK
+"""Good answers of an executor that loses nothing are no further apart, by the sampler's own records."""
+
+LIFE = 45 if QUICK else 60
+"""Of credentials in seconds. Renewed at half of it less up to a tenth, served until 15 s before its end: two renewals fit
+into a minute, and 45 s leave 7 s for news, in which an executor asks every second or two."""
+
+LONG_LIFE = 60 if QUICK else 90
+"""While executors are behind the proxy. Its three faults in a row and the pause after them must fit between a fresh
+credential and 15 s before its end."""
+
+SHORT_LIFE = 45
+"""While the driver is in a black hole: served for 30 s, so that it is waited for."""
+
+DELAY = 0.3
+"""Seconds in each direction: a round trip of 600 ms, worse than any cluster's."""
+
+STALL, RESET, TRUNCATION = (5, 4, 4) if QUICK else (12, 8, 8)
+"""How long each fault of the proxy lasts."""
+
+SHORT_HOLE = 8
+"""Two seconds to connect, and pauses of 1, 2 and 4 s: an executor is back within 20 s of 30."""
+
+MEMORY = 3 * 1024
+"""KiB that the driver may gain through all faults: what an allocator keeps. 3 KiB a connection would pass it in a minute."""
