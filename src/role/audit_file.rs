@@ -1,5 +1,6 @@
 //! Where audit lines go: a file, or standard error.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -14,18 +15,16 @@ pub(crate) struct AuditFile {
 }
 
 struct Writer {
-    to: Box<dyn Write + Send>,
+    /// Standard error, if there is none.
+    file: Option<File>,
     failing: bool,
 }
 
 impl AuditFile {
     /// Appends to `path`, or writes to standard error.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, FileError> {
-        let to: Box<dyn Write + Send> = match path {
-            Some(path) => Box::new(file::open_append(path)?),
-            None => Box::new(std::io::stderr()),
-        };
-        Ok(Self { writer: Mutex::new(Writer { to, failing: false }) })
+        let file = path.map(file::open_append).transpose()?;
+        Ok(Self { writer: Mutex::new(Writer { file, failing: false }) })
     }
 }
 
@@ -34,9 +33,14 @@ impl AuditLog for AuditFile {
         let line = format!("{}\n", event.to_json(now));
         // One write a line: a panic elsewhere leaves no half line behind.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = writer.to.write_all(line.as_bytes()).and_then(|()| writer.to.flush());
+        let written = match &mut writer.file {
+            Some(file) => file::append_whole(file, line.as_bytes()),
+            None => std::io::stderr().write_all(line.as_bytes()),
+        };
         if written.is_err() && !writer.failing {
-            log::error!("audit lines cannot be written; check the disk behind spark.security.oidc.audit.file");
+            log::error!(
+                "audit lines cannot be written [FILE_IO]; check the disk behind spark.security.oidc.audit.file"
+            );
         }
         writer.failing = written.is_err();
     }

@@ -155,6 +155,18 @@ pub fn open_append(path: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
+/// Appends `line` whole or not at all: what a full disk took of it is taken back.
+///
+/// # Errors
+/// What the operating system says.
+pub fn append_whole(file: &mut File, line: &[u8]) -> std::io::Result<()> {
+    let length = file.metadata()?.len();
+    file.write_all(line).inspect_err(|_| {
+        // Where even this fails there is nothing left to try.
+        let _ = file.set_len(length);
+    })
+}
+
 fn new_file(path: &Path, mode: u32) -> Result<File, FileError> {
     // create_new is O_EXCL: it neither follows a link nor takes over what is there.
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);

@@ -67,7 +67,7 @@ def audit_file(checks, bench, disk):
     with checks.that("a driver whose audit file has a full disk goes on renewing and says so once"):
         fleet.start_driver()
         fleet.renewed(2, 3 * SLACK)
-        equal(fleet.job.driver.errors().count("audit lines cannot be written"), 1, "lines in the log")
+        equal(fleet.job.driver.errors().count("audit lines cannot be written [FILE_IO]"), 1, "lines in the log")
     with checks.that("each line of that file is whole, and so is the next one once there is room"):
         disk.empty()
         mark = len(fleet.sts.calls)

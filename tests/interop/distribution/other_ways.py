@@ -4,7 +4,7 @@ import time
 
 import judge
 from certificates import CLIENT, SERVER, Authority
-from checks import equal, holds, until
+from checks import equal, holds
 from fleet import Fleet
 from refused import no_endpoint, refused
 from scale import LIFE, NEWS, SLACK
@@ -12,7 +12,7 @@ from volume import TokenVolume, Volume
 
 COUNT = 10
 DRIVER, EXECUTOR = "driver.job.test", "executor.job.test"
-IDENTITY_REFUSED, CONFIGURATION = 77, 78
+UNREACHABLE, IDENTITY_REFUSED, CONFIGURATION = 69, 77, 78
 POD_AUDIENCE = "safe-conduct.test"
 ONE_POLL = 5 + 2
 """`distribution.pollInterval` of a small job, and what an ask takes: by then all have used the files that are there now."""
@@ -61,7 +61,7 @@ def rotated_certificates(checks, bench):
                    | {"ca.crt": certificates.old.pem + certificates.new.pem})
     with checks.that("authority and certificates are replaced by others in three rotations of the files: a renewal "
                      "then is with all, and no request is lost"):
-        since, mark = time.time(), len(fleet.sts.calls)
+        since = time.time()
         certificates.rotate(certificates.old, certificates.old, certificates.new)
         time.sleep(ONE_POLL)
         certificates.rotate(certificates.new, certificates.old, certificates.new)
@@ -77,7 +77,7 @@ def rotated_certificates(checks, bench):
             "distribution_tls_keyFile": stale.directory / "tls.key"}
         _is_refused(fleet, "stale", CONFIGURATION, "ASK_KEY_REFUSED", **own)
     with checks.that("an executor with the job's key file is refused by a driver with certificates"):
-        _is_refused(fleet, "key-file", CONFIGURATION, "ASK_DRIVER_UNKNOWN")
+        _is_refused(fleet, "key-file", UNREACHABLE, "ASK_BROKEN")
     _verdicts(checks, fleet, "certificates")
 
 
@@ -112,7 +112,7 @@ def executors_tokens(checks, bench):
     with checks.that("an executor of another namespace is refused"):
         _is_refused(fleet, "foreign", IDENTITY_REFUSED, "REFUSED_TOKEN", **theirs("foreign", namespace="other"))
     with checks.that("an executor with the job's key file is refused by a driver that wants tokens"):
-        _is_refused(fleet, "key-file", CONFIGURATION, "ASK_DRIVER_UNKNOWN")
+        _is_refused(fleet, "key-file", UNREACHABLE, "ASK_BROKEN")
     _verdicts(checks, fleet, "tokens")
 
 

@@ -13,7 +13,7 @@ MARGIN = 15
 MARGIN_SEEN = MARGIN - 1
 """What of that a client must see: the wire and `Expiration` count whole seconds."""
 
-POLL = 10
+POLL = 5 if QUICK else 10
 """`distribution.pollInterval` of the large job: 200 executors then make 27 handshakes a second."""
 
 SLACK = 10
@@ -42,12 +42,12 @@ LIFE = 45 if QUICK else 60
 """Of credentials in seconds. Renewed at half of it less up to a tenth, served until 15 s before its end: two renewals fit
 into a minute, and 45 s leave 7 s for news, in which an executor asks every second or two."""
 
-LONG_LIFE = 60 if QUICK else 90
-"""While executors are behind the proxy. Its three faults in a row and the pause after them must fit between a fresh
-credential and 15 s before its end."""
+LONG_LIFE = 75 if QUICK else 100
+"""While executors are behind the proxy: news through it, its three faults in a row, and the longest pause after them (a
+quarter of what can still be served) fit between the start and 15 s before the end, with 15 s to spare."""
 
-SHORT_LIFE = 45
-"""While the driver is in a black hole: served for 30 s, so that it is waited for."""
+SHORT_LIFE = 30 if QUICK else 60
+"""While the driver is in a black hole, whose end is waited for. Served for 15 s or 45 s."""
 
 DELAY = 0.3
 """Seconds in each direction: a round trip of 600 ms, worse than any cluster's."""
@@ -56,7 +56,7 @@ STALL, RESET, TRUNCATION = (5, 4, 4) if QUICK else (12, 8, 8)
 """How long each fault of the proxy lasts."""
 
 SHORT_HOLE = 8
-"""Two seconds to connect, and pauses of 1, 2 and 4 s: an executor is back within 20 s of 30."""
+"""At most four asks fail in it, so that the longest pause behind it is 16 s: 24 s of 45 have passed, and news took its time."""
 
 MEMORY = 3 * 1024
 """KiB that the driver may gain through all faults: what an allocator keeps. 3 KiB a connection would pass it in a minute."""
