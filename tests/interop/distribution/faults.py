@@ -9,7 +9,7 @@ from fleet import Fleet
 from place import Loopback
 from proxy import Delay, Pass, Proxy, Reset, Stall, Truncate
 from scale import (BACK, DELAY, EXECUTORS, LIFE, LONG_LIFE, MARGIN, MEMORY, NEWS, POLL, QUICK, RESET, RESTART, SHORT_HOLE,
-                   SHORT_LIFE, SLACK, STALL, START, TRUNCATION)
+                   SHORT_LIFE, SLACK, STALL, START, TRUNCATION, TURNED_AWAY)
 
 PORT, INNER_PORT = 7443, 7444
 
@@ -118,13 +118,13 @@ def executors_killed(checks, run):
 def bad_proxy(checks, run):
     fleet = run.fleet
     with checks.that(f"through a proxy that delays all by {DELAY * 1000:.0f} ms each way a new epoch is with all within "
-                     f"{NEWS} s, and no request is lost"):
+                     f"{TURNED_AWAY} s, and no request is lost"):
         since, mark = time.time(), len(fleet.sts.calls)
         fleet.job.driver.kill()
         run.start_driver(LONG_LIFE, behind_proxy=Delay(DELAY))
-        fleet.all_have(mark, NEWS)
+        fleet.all_have(mark, TURNED_AWAY)
         fleet.lost_nothing(since)
-        before = run.weight()
+    before = run.weight()
     since, mark = time.time(), len(fleet.sts.calls)
     faults = ((STALL, Stall(), "accepts and never answers"), (RESET, Reset(), "resets at four stages"),
               (TRUNCATION, Truncate(LENGTHS), f"ends after {LENGTHS[0]} to {LENGTHS[-1]} bytes"))

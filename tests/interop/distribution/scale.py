@@ -25,9 +25,12 @@ NEWS = POLL + SLACK
 BACK = 30 + 2 + SLACK
 """A driver that is back is noticed within the longest pause between two asks that fail, and one connect."""
 
+TURNED_AWAY = NEWS + 1 + 2 + 4 + 8
+"""The same while the driver's threads are taken: it then turns away strangers of one address, and all come from one. Who
+was turned away four times comes back after 1, 2, 4 and 8 s."""
+
 START = 60
-"""For all at once: while most of the driver's threads are taken it turns strangers of one address away, and who was turned
-away comes back after 1, 2, 4 .. s. It is `startTimeout` too."""
+"""For all at once, many of whom are turned away at first. It is `startTimeout` too."""
 
 RESTART = 20
 """For one executor: a process, a handshake, and its endpoint's threads."""
@@ -42,7 +45,7 @@ LIFE = 45 if QUICK else 60
 """Of credentials in seconds. Renewed at half of it less up to a tenth, served until 15 s before its end: two renewals fit
 into a minute, and 45 s leave 7 s for news, in which an executor asks every second or two."""
 
-LONG_LIFE = 75 if QUICK else 100
+LONG_LIFE = 75 if QUICK else 120
 """While executors are behind the proxy: news through it, its three faults in a row, and the longest pause after them (a
 quarter of what can still be served) fit between the start and 15 s before the end, with 15 s to spare."""
 
