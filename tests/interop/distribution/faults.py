@@ -142,6 +142,7 @@ def bad_proxy(checks, run):
         fleet.lost_nothing(since)
     with checks.that(f"the driver holds as many descriptors as before these faults, and at most {MEMORY} KiB more memory"):
         after = run.weight()
+        print(f"     KiB and descriptors: {before} before, {after} after", flush=True)
         holds(after[0] <= before[0] + MEMORY and after[1] <= before[1], f"{before} before, {after} after")
 
 
