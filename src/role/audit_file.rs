@@ -1,12 +1,11 @@
 //! Where audit lines go: a file, or standard error.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use safe_conduct::audit::{AuditEvent, AuditLog};
-use safe_conduct::sys::file::{self, FileError};
+use safe_conduct::sys::file::{self, AppendedFile, FileError};
 use safe_conduct::time::Timestamp;
 
 /// Writes one JSON line an event.
@@ -16,7 +15,7 @@ pub(crate) struct AuditFile {
 
 struct Writer {
     /// Standard error, if there is none.
-    file: Option<File>,
+    file: Option<AppendedFile>,
     failing: bool,
 }
 
@@ -34,7 +33,7 @@ impl AuditLog for AuditFile {
         // One write a line: a panic elsewhere leaves no half line behind.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match &mut writer.file {
-            Some(file) => file::append_whole(file, line.as_bytes()),
+            Some(file) => file.append(line.as_bytes()),
             None => std::io::stderr().write_all(line.as_bytes()),
         };
         if written.is_err() && !writer.failing {

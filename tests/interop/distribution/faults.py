@@ -10,8 +10,7 @@ from place import Loopback
 from proxy import Delay, Pass, Proxy, Reset, Stall, Truncate
 from scale import (BACK, DELAY, EXECUTORS, LIFE, LONG_LIFE, MARGIN, MEMORY, NEWS, POLL, QUICK, RESET, RESTART, SHORT_HOLE,
                    SHORT_LIFE, SLACK, STALL, START, TRUNCATION, TURNED_AWAY)
-
-PORT, INNER_PORT = 7443, 7444
+from web import free_port
 
 LENGTHS = (0, 1, 7, 100, 300, 500)
 """Bytes of the driver's that pass: its handshake alone has more."""
@@ -25,7 +24,8 @@ class Run:
     def __init__(self, bench):
         self.place = bench.place
         self.proxy = None
-        at = f"{self.place.address}:{PORT}"
+        self._port, self._inner_port = free_port(), free_port()
+        at = f"{self.place.address}:{self._port}"
         self.fleet = Fleet(bench, "large", EXECUTORS, LIFE, self.place, distribution_pollInterval=f"{POLL}s",
                            theirs=lambda name: {"distribution_driver": at, "distribution_pollInterval": f"{POLL}s"})
         if self.place.can_be_cut:
@@ -43,10 +43,10 @@ class Run:
             self.proxy.close()
             self.proxy = None
         if behind_proxy:
-            self.proxy = Proxy(self.place.listen(self.place.address, PORT),
-                               lambda: self.place.connect("127.0.0.1", INNER_PORT))
+            self.proxy = Proxy(self.place.listen(self.place.address, self._port),
+                               lambda: self.place.connect("127.0.0.1", self._inner_port))
             self.proxy.fault = behind_proxy
-        address = f"127.0.0.1:{INNER_PORT}" if behind_proxy else f"{self.place.address}:{PORT}"
+        address = f"127.0.0.1:{self._inner_port}" if behind_proxy else f"{self.place.address}:{self._port}"
         self.fleet.job.settings["distribution.listen"] = address
         self.fleet.start_driver()
 
