@@ -31,7 +31,7 @@ class Call(NamedTuple):
 
 
 class Sts:
-    """Gives out credentials that live for `life` seconds, so that a renewal is due within half of that. `life` may change."""
+    """Gives out credentials that live for `life` seconds, which may be changed: a renewal is due within half of that."""
 
     def __init__(self, life):
         self.calls = []

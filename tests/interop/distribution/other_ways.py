@@ -86,8 +86,9 @@ def executors_tokens(checks, bench):
     files = Volume(bench.root / "certificates-tokens", authority.issue(DRIVER, SERVER) | {"ca.crt": authority.pem}).directory
 
     def theirs(pod, namespace="spark"):
-        token = bench.issuer.mint(f"system:serviceaccount:{namespace}:etl", audience=POD_AUDIENCE, life=600, **{
-            "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": "etl"}, "pod": {"name": f"etl-1-exec-{pod}"}}})
+        claims = {"namespace": namespace, "serviceaccount": {"name": "etl"}, "pod": {"name": f"etl-1-exec-{pod}"}}
+        token = bench.issuer.mint(f"system:serviceaccount:{namespace}:etl", audience=POD_AUDIENCE, life=600,
+                                  **{"kubernetes.io": claims})
         bench.issuer.minted.remove(token)  # it is the executor's own, and may be where the executor is
         volume = TokenVolume(bench.root / f"token-{pod}", token)
         return {"distribution_keyFile": None, "distribution_executorToken_file": volume.file,

@@ -60,7 +60,8 @@ STALL, RESET, TRUNCATION = (5, 4, 4) if QUICK else (12, 8, 8)
 """How long each fault of the proxy lasts."""
 
 SHORT_HOLE = 8
-"""At most four asks fail in it, so that the longest pause behind it is 16 s: 24 s of 45 have passed, and news took its time."""
+"""At most four asks fail in it, so that the longest pause behind it is 16 s: 24 s of 45 have passed."""
 
-MEMORY = 5 * 512
-"""KiB that the driver may gain through all faults: twice what its allocator was seen to keep."""
+MEMORY = 4 * 1024
+"""KiB that the driver may gain through all faults: what the allocator keeps for 32 threads that are used for the first time.
+Up to 1.8 MiB of it were seen, less the more executors had been there before."""
