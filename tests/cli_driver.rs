@@ -43,6 +43,21 @@ fn resolve_prints_credential_process_json_and_leaves_one_audit_line() {
 }
 
 #[test]
+fn an_audit_line_that_a_full_disk_takes_half_of_is_not_in_the_file() {
+    let job = Job::new(200, &credentials());
+    let older = format!("{}\n", "x".repeat(450));
+    job.folder.write("audit.jsonl", older.as_bytes());
+    // A file may have 512 bytes (POSIX: that is what 1 means), so a part of the line is written before it fails.
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" resolve --properties-file \"$1\"";
+    let settings = job.folder.path("spark.properties");
+    let output = Command::new("sh").args(["-c", limited, PROGRAM]).arg(settings).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "the credential is given out all the same: {error}");
+    assert!(error.contains("audit lines cannot be written [FILE_IO]"), "{error}");
+    assert_eq!(job.audit(), older);
+}
+
+#[test]
 fn a_refusal_of_the_service_exits_with_76_and_shows_no_message_of_it() {
     let job = Job::new(403, &refusal("AccessDenied"));
     for role in ["resolve", "driver"] {
