@@ -223,9 +223,9 @@ fn bad_input_306_running_out_of_descriptors_neither_spins_nor_ends_the_process_a
     let mut driver = Driver::start(job.command(&["driver"]));
     assert!(serves(&job, &driver), "before");
     let id = Pid::from_raw(i32::try_from(driver.role.child.id()).unwrap()).unwrap();
-    // What it has stays; from now on it gets no more.
+    // What it has stays; from now on it gets no more, also not what it gives back.
     let before =
-        prlimit(Some(id), Resource::Nofile, Rlimit { current: Some(40), ..getrlimit(Resource::Nofile) }).unwrap();
+        prlimit(Some(id), Resource::Nofile, Rlimit { current: Some(3), ..getrlimit(Resource::Nofile) }).unwrap();
     let ticks = driver.ticks();
     let to = [driver.endpoint, driver.executors, driver.status.parse().unwrap()];
     let crowd: Vec<TcpStream> = (0..160).map(|number| connect(to[usize::from(number % 8 > 6)])).collect();
