@@ -7,7 +7,7 @@ use std::time::Duration;
 use safe_conduct::Secret;
 use safe_conduct::codec::frame::{FieldReader, FieldWriter, FrameError};
 use safe_conduct::credential::{
-    AcceptedProperties, CredentialError, MAX_PROPERTIES, MAX_SCHEMES, MAX_VALUE, SERVING_MARGIN, ServiceCredential,
+    AcceptedProperties, CredentialError, MAX_CREDENTIALS, MAX_PROPERTIES, MAX_VALUE, SERVING_MARGIN, ServiceCredential,
     UserCredentials,
 };
 use safe_conduct::name::{NameError, PropertyName, Scheme};
@@ -89,13 +89,13 @@ fn a_credential_is_served_until_15_seconds_before_the_earlier_of_two_ends() {
 
 #[test]
 fn a_bundle_reads_back_as_it_was_written() {
-    let bundle = (0..MAX_SCHEMES).fold(UserCredentials::new(), |bundle, n| {
+    let bundle = (0..MAX_CREDENTIALS).fold(UserCredentials::new(), |bundle, n| {
         bundle.with(Scheme::new(&format!("s{n}")).unwrap(), Arc::new(credential(600)))
     });
     let mut body = FieldWriter::new();
     bundle.encode(&mut body).unwrap();
-    let read = decoded(&body, &accepted(MAX_SCHEMES)).unwrap();
-    assert_eq!(read.iter().count(), MAX_SCHEMES);
+    let read = decoded(&body, &accepted(MAX_CREDENTIALS)).unwrap();
+    assert_eq!(read.iter().count(), MAX_CREDENTIALS);
     for (scheme, held) in read.iter() {
         assert!(held.property("p0").unwrap().matches(b"value"), "{scheme}");
         assert_eq!((held.expires_at(), held.life()), (time(NOW + 600), Duration::from_secs(600)));
@@ -106,14 +106,14 @@ fn a_bundle_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn a_bundle_has_at_most_16_schemes() {
-    let bundle = (0..=MAX_SCHEMES).fold(UserCredentials::new(), |bundle, n| {
+fn a_bundle_has_at_most_16_credentials() {
+    let bundle = (0..=MAX_CREDENTIALS).fold(UserCredentials::new(), |bundle, n| {
         bundle.with(Scheme::new(&format!("s{n}")).unwrap(), Arc::new(credential(600)))
     });
     let mut body = FieldWriter::new();
     bundle.encode(&mut body).unwrap();
     assert_eq!(
-        decoded(&body, &accepted(MAX_SCHEMES + 1)).map(|_| ()),
+        decoded(&body, &accepted(MAX_CREDENTIALS + 1)).map(|_| ()),
         Err(CredentialError::Frame(FrameError::TooLong))
     );
 }
@@ -139,7 +139,7 @@ fn what_stands_twice_is_not_accepted_is_misnamed_or_has_expired_is_refused() {
     let s0 = Scheme::new("s0").unwrap();
     let later = NOW + 600;
     let refused = |schemes: &[(&str, u64, &[&str])]| decoded(&written(schemes), &accepted(1)).map(|_| ()).unwrap_err();
-    let duplicate = CredentialError::Duplicate { scheme: s0.clone() };
+    let duplicate = CredentialError::Duplicate { of: s0.clone().into() };
     assert_eq!(refused(&[("s0", later, &["p0", "p0"])]), duplicate);
     assert_eq!(refused(&[("s0", later, &["p0"]), ("s0", later, &["p0"])]), duplicate);
     assert_eq!(

@@ -9,7 +9,7 @@ use safe_conduct::credential::{ServiceCredential, s3a};
 use safe_conduct::error::Actionable;
 use safe_conduct::identity::UserContext;
 use safe_conduct::ingest::TokenIngestor;
-use safe_conduct::name::Scheme;
+use safe_conduct::name::{CredentialName, Scheme};
 use safe_conduct::provider::CredentialProvider;
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sys::clock::SystemClock;
@@ -27,8 +27,8 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
     let (mut ingestor, provider) = parts::ingestor(config)?;
     let at = SystemClock::new().moment();
     let user = ingestor.load(at)?;
-    let scheme = Scheme::s3a();
-    let resolved = provider.resolve(&user, &scheme, at);
+    let name = CredentialName::from(Scheme::s3a());
+    let resolved = provider.resolve(&user, name.scheme(), at);
     let outcome = match &resolved {
         Ok(credential) => Exchanged::Credential {
             provenance: credential.provenance(),
@@ -37,7 +37,7 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
         },
         Err(error) => Exchanged::Failed { code: error.facts().code },
     };
-    record(&audit, &user, &scheme, outcome, at.wall);
+    record(&audit, &user, &name, outcome, at.wall);
     print(&resolved?)?;
     Ok(())
 }
@@ -45,14 +45,14 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
 fn record(
     audit: &AuditFile,
     user: &UserContext,
-    scheme: &Scheme,
+    name: &CredentialName,
     outcome: Exchanged<'_>,
     now: safe_conduct::time::Timestamp,
 ) {
     let event = AuditEvent::Exchange {
         principal: user.principal(),
         issuer: user.issuer(),
-        scheme,
+        name,
         signature_checked: user.signature_checked(),
         outcome,
     };

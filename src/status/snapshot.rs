@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::name::Scheme;
+use crate::name::CredentialName;
 use crate::store::CredentialStore;
 use crate::time::{Moment, Timestamp};
 
@@ -17,12 +17,12 @@ pub struct Snapshot {
     pub ready: Result<(), &'static str>,
     /// The number of the newest bundle.
     pub version: Option<u64>,
-    /// How long each scheme's credential still lives; zero once it has expired.
-    pub remaining: BTreeMap<Scheme, Duration>,
-    /// When each scheme's credential was last exchanged (driver), or last confirmed by the driver (executor).
-    pub last_success: BTreeMap<Scheme, Timestamp>,
-    /// How often each code was met, by scheme; without one where a failure belongs to none.
-    pub failures: BTreeMap<(Option<Scheme>, &'static str), u64>,
+    /// How long each credential still lives; zero once it has expired.
+    pub remaining: BTreeMap<CredentialName, Duration>,
+    /// When each credential was last exchanged (driver), or last confirmed by the driver (executor).
+    pub last_success: BTreeMap<CredentialName, Timestamp>,
+    /// How often each code was met, by credential; without one where a failure belongs to none.
+    pub failures: BTreeMap<(Option<CredentialName>, &'static str), u64>,
     /// How often the identity token's file was found not to be rotated (driver).
     pub token_not_rotated: Option<u64>,
     /// How often the identity token's file was found to have become worse (driver).
