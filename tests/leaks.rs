@@ -170,7 +170,8 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     write!(stream, "{head}Authorization: {}\r\n\r\n", endpoint_token.expose()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let environment = sink::child_environment(std::iter::empty(), &endpoint.url(), files.token_file(), &endpoint_token);
+    let environment =
+        sink::child_environment(std::iter::empty(), &endpoint.url(), files.token_file(), &endpoint_token, None);
     let mut body = FieldWriter::new();
     bundle.credentials.encode(&mut body).unwrap();
     write!(shown, "{manager:?} {server:?} {client:?} {endpoint:?} {files:?} {environment:?} {bundle:?} {store:?}")

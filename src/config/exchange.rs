@@ -7,8 +7,9 @@ use super::error::ConfigError;
 use super::raw::{Settings, full, invalid};
 use crate::codec::url::ServiceUrl;
 use crate::identity::{Algorithm, ClaimPath, TokenType, TokenVerifier};
-use crate::name::{Audience, Issuer, Region, RoleArn, Scheme, SessionName};
+use crate::name::{Audience, Issuer, NameError, Region, RoleArn, Scheme, SessionName, TargetName};
 use crate::provider::{AwsStsEndpoint, AwsStsSettings};
+use crate::sink::ProfileRegions;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -209,6 +210,18 @@ pub(super) fn keys(settings: &Settings, signature_checked: bool) -> Result<KeysF
         (true, None, Some(url)) => Ok(KeysFrom::Url(url)),
         (true, None, None) => Ok(KeysFrom::Discovery),
     }
+}
+
+/// The regions that stand in profiles: on a driver and on an executor.
+pub(super) fn profile_regions(settings: &Settings) -> Result<ProfileRegions, ConfigError> {
+    let mut regions =
+        ProfileRegions { default: settings.parsed("aws.region", Region::new)?, ..ProfileRegions::default() };
+    for (rest, value) in settings.named("aws.target.") {
+        let Some(name) = rest.strip_suffix(".region") else { continue };
+        let invalid = |error: NameError| invalid(&format!("aws.target.{rest}"), Some(error.to_string()));
+        regions.by_target.insert(TargetName::new(name).map_err(invalid)?, Region::new(value).map_err(invalid)?);
+    }
+    Ok(regions)
 }
 
 fn aws(settings: &Settings) -> Result<AwsStsSettings, ConfigError> {

@@ -189,6 +189,12 @@ pub const SETTINGS: &[Setting] = &[
         "a path",
         "where the endpoint's token and URL are written",
     ),
+    setting(
+        "sink.credentialsFile",
+        "false",
+        "true or false",
+        "also write named targets as profiles into `credentials` and `config` in endpoint.directory",
+    ),
     setting("audit.file", "standard error", "a path", "one JSON line for each event"),
     setting("status.listen", "off", "address:port", "where /livez, /readyz and /metrics are answered, to anybody"),
 ];
