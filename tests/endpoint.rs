@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use safe_conduct::Secret;
 use safe_conduct::credential::{ServiceCredential, UserCredentials, s3a};
-use safe_conduct::name::{PropertyName, Scheme};
+use safe_conduct::name::{CredentialName, PropertyName, Scheme};
 use safe_conduct::sink::{EndpointError, EndpointSettings, LoopbackEndpoint, RunningEndpoint};
 use safe_conduct::store::{CredentialStore, Epoch};
 use safe_conduct::time::{Clock, Moment, Timestamp};
@@ -93,6 +93,24 @@ impl Fixture {
         let credential = ServiceCredential::new(properties, expires_at, self.clock.moment()).unwrap();
         let bundle = UserCredentials::new().with(Scheme::new(scheme).unwrap(), Arc::new(credential));
         self.store.publish(Epoch([7; 16]), bundle);
+    }
+
+    /// Publishes a whole credential for each (name, access key id, seconds that it lives).
+    fn publish_named(&self, credentials: &[(&str, &str, u64)]) {
+        let at = self.clock.moment();
+        let bundle = credentials.iter().fold(UserCredentials::new(), |bundle, (name, id, life)| {
+            let properties = [(s3a::ACCESS_KEY, *id), (s3a::SECRET_KEY, "KEY"), (s3a::SESSION_TOKEN, "SESSION")]
+                .map(|(name, value)| (PropertyName::new(name).unwrap(), Secret::from_text(value)));
+            let credential = ServiceCredential::new(properties.into(), at.wall.plus(seconds(*life)), at).unwrap();
+            bundle.with(CredentialName::parse(name).unwrap(), Arc::new(credential))
+        });
+        self.store.publish(Epoch([7; 16]), bundle);
+    }
+
+    /// Status and body for a path, asked for as an SDK does.
+    fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.ask(&format!("GET {path} HTTP/1.1\r\nHost: ADDRESS\r\nAuthorization: TOKEN\r\n\r\n"));
+        (answer.status, answer.body)
     }
 
     fn connect(&self) -> Client {
@@ -350,6 +368,60 @@ fn nothing_to_serve_is_503_with_a_code() {
     fixture.publish("s3a", &[(s3a::ACCESS_KEY, "x"), (s3a::SECRET_KEY, "y")]);
     let answer = fixture.ask(GOOD);
     assert_eq!((answer.status, answer.body.contains("CREDENTIALS_INCOMPLETE")), (503, true));
+}
+
+#[test]
+fn each_target_has_a_path_of_its_own_and_is_never_made_up_for_by_another() {
+    let fixture = listening();
+    let is = |path: &str, status: u16, part: &str| {
+        let (answered, body) = fixture.get(path);
+        assert!(answered == status && body.contains(part), "{path}: {answered} {body}");
+    };
+    is("/v1/credentials/logs", 503, "NO_CREDENTIALS_YET");
+    fixture.publish_named(&[("s3a", "ID-1", 3600), ("s3a/logs", "ID-LOGS", 1800), ("gs/raw", "ID-GS", 3600)]);
+    is("/v1/credentials", 200, "\"ID-1\"");
+    is("/v1/credentials/logs", 200, "\"ID-LOGS\"");
+    is("/v1/credentials/logs?a=REFLECTED", 200, "\"ID-LOGS\"");
+    is("/v1/credentials/raw", 404, "TARGET_UNKNOWN");
+    is(&format!("/v1/credentials/{}", "a".repeat(32)), 404, "TARGET_UNKNOWN");
+    // The unnamed one would do for none of these.
+    fixture.clock.advance(seconds(1785), seconds(1785));
+    is("/v1/credentials/logs", 503, "CREDENTIALS_EXPIRED");
+    is("/v1/credentials", 200, "\"ID-1\"");
+}
+
+#[test]
+fn a_targets_path_is_as_strict_as_the_unnamed_one_and_tells_strangers_nothing_of_targets() {
+    let fixture = listening();
+    fixture.publish_named(&[("s3a", "ID-1", 3600), ("s3a/logs", "ID-LOGS", 3600)]);
+    let is = |request: &str, status: u16| assert_eq!(fixture.ask(request).status, status, "{request}");
+    for target in ["logs", "raw"] {
+        let line = format!("GET /v1/credentials/{target} HTTP/1.1\r\n");
+        is(&format!("{line}Host: ADDRESS\r\n\r\n"), 403);
+        is(&format!("{line}Host: ADDRESS\r\nAuthorization: {}\r\n\r\n", &TOKEN[1..]), 403);
+        is(&format!("{line}Host: evil.test:PORT\r\nAuthorization: TOKEN\r\n\r\n"), 403);
+        is(&format!("{line}Host: ADDRESS\r\nAuthorization: TOKEN\r\nVia: 1.1 x\r\n\r\n"), 403);
+        is(&format!("POST /v1/credentials/{target} HTTP/1.1\r\nHost: ADDRESS\r\nAuthorization: TOKEN\r\n\r\n"), 405);
+    }
+    let too_long = format!("/{}", "a".repeat(33));
+    let below = ["/", "/LOGS", "/logs/", "/logs/logs", "/./logs", "/lo%67s", "/logs%20", "/default", "logs", "//logs"];
+    for path in below.into_iter().chain([too_long.as_str()]) {
+        let (status, body) = fixture.get(&format!("/v1/credentials{path}"));
+        assert!(status == 403 && body.contains("ACCESS_DENIED"), "{path}: {status} {body}");
+    }
+}
+
+#[test]
+fn a_job_of_named_targets_only_says_so_at_the_unnamed_path_while_there_is_something_to_serve() {
+    let fixture = listening();
+    fixture.publish_named(&[("s3a/logs", "ID-LOGS", 1800), ("s3a/raw", "ID-RAW", 3600)]);
+    let unnamed = || fixture.get("/v1/credentials");
+    assert!(unnamed().0 == 404 && unnamed().1.contains("NO_UNNAMED_CREDENTIALS"), "{:?}", unnamed());
+    assert!(!unnamed().1.contains("ID-"));
+    fixture.clock.advance(seconds(1785), seconds(1785));
+    assert_eq!(unnamed().0, 404, "one of two may be served");
+    fixture.clock.advance(seconds(1800), seconds(1800));
+    assert!(unnamed().0 == 503 && unnamed().1.contains("CREDENTIALS_EXPIRED"), "{:?}", unnamed());
 }
 
 #[test]

@@ -452,5 +452,5 @@ fn the_endpoint_counts_requests_by_status() {
             assert!(stream.read(&mut [0; 1]).unwrap() > 0);
         }
     }
-    assert_eq!(endpoint.requests().read(), [(200, 0), (400, 0), (403, 2), (405, 1), (503, 3)].into());
+    assert_eq!(endpoint.requests().read(), [(200, 0), (400, 0), (403, 2), (404, 0), (405, 1), (503, 3)].into());
 }

@@ -175,7 +175,7 @@ mod tests {
                 .add(&name, &[("id", ProfileValue::Text("AKIA")), ("key", ProfileValue::Secret(&secret))])
                 .unwrap_err();
             assert_eq!(error.key, "key");
-            assert!(value.is_empty() || !error.to_string().contains(value));
+            assert!(value.len() < 3 || !error.to_string().contains(value));
             error.rule
         };
         assert_eq!(refused(""), ProfileRule::Empty);

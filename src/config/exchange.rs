@@ -1,13 +1,15 @@
 //! The settings of the exchange: whose token, checked with which keys, for which role. For driver and resolve.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::ConfigError;
 use super::raw::{Settings, full, invalid};
 use crate::codec::url::ServiceUrl;
+use crate::credential::MAX_TARGETS;
 use crate::identity::{Algorithm, ClaimPath, TokenType, TokenVerifier};
-use crate::name::{Audience, Issuer, NameError, Region, RoleArn, Scheme, SessionName, TargetName};
+use crate::name::{Audience, CredentialName, Issuer, NameError, Region, RoleArn, Scheme, SessionName, TargetName};
 use crate::provider::{AwsStsEndpoint, AwsStsSettings};
 use crate::sink::ProfileRegions;
 
@@ -26,8 +28,8 @@ pub struct ExchangeConfig {
     pub token_file: PathBuf,
     /// How it is checked.
     pub identity: IdentityConfig,
-    /// The exchange with AWS STS, or what speaks like it.
-    pub aws: AwsStsSettings,
+    /// The exchanges with AWS STS, or what speaks like it, by credential: the unnamed one, those of targets, or both.
+    pub aws: BTreeMap<CredentialName, AwsStsSettings>,
     /// Roots for the STS's certificate; `None`: the system's.
     pub aws_ca_file: Option<PathBuf>,
     /// How long a start tries again what may pass.
@@ -224,10 +226,7 @@ pub(super) fn profile_regions(settings: &Settings) -> Result<ProfileRegions, Con
     Ok(regions)
 }
 
-fn aws(settings: &Settings) -> Result<AwsStsSettings, ConfigError> {
-    let role_arn = settings.parsed("aws.roleArn", RoleArn::new)?;
-    let seconds = settings.parsed("aws.durationSeconds", str::parse::<u64>)?;
-    let allowed = seconds.is_none_or(|seconds| (900..=43_200).contains(&seconds));
+fn aws(settings: &Settings) -> Result<BTreeMap<CredentialName, AwsStsSettings>, ConfigError> {
     let region = settings.parsed("aws.region", Region::new)?;
     let url = settings.parsed("aws.stsEndpoint", ServiceUrl::new)?;
     let endpoint = match (url, region) {
@@ -235,13 +234,158 @@ fn aws(settings: &Settings) -> Result<AwsStsSettings, ConfigError> {
         (None, Some(region)) => AwsStsEndpoint::Region(region),
         (None, None) => return Err(ConfigError::Missing { key: full("aws.region") }),
     };
-    if !allowed {
-        return Err(invalid("aws.durationSeconds", None));
+    let mut all = BTreeMap::new();
+    for target in targets(settings)? {
+        let settings = assumed(settings, &format!("aws.target.{target}."), &endpoint)?;
+        all.insert(CredentialName::of_target(Scheme::s3a(), target), settings);
+    }
+    // Without a role the other two would be taken for settings of the targets.
+    let unnamed = ["aws.roleArn", "aws.sessionName", "aws.durationSeconds"];
+    if all.is_empty() || unnamed.iter().any(|key| settings.text(key).is_some()) {
+        all.insert(Scheme::s3a().into(), assumed(settings, "aws.", &endpoint)?);
+    }
+    Ok(all)
+}
+
+/// The names of all targets that a setting names.
+fn targets(settings: &Settings) -> Result<BTreeSet<TargetName>, ConfigError> {
+    let mut names = BTreeSet::new();
+    for (rest, _) in settings.named("aws.target.") {
+        let name = rest.split_once('.').map_or(rest, |(name, _)| name);
+        let name = TargetName::new(name);
+        names.insert(name.map_err(|error| invalid(&format!("aws.target.{rest}"), Some(error.to_string())))?);
+    }
+    if names.len() > MAX_TARGETS {
+        return Err(ConfigError::TooManyTargets { count: names.len() });
+    }
+    Ok(names)
+}
+
+/// The settings of one credential, whose keys start with `prefix`.
+fn assumed(settings: &Settings, prefix: &str, endpoint: &AwsStsEndpoint) -> Result<AwsStsSettings, ConfigError> {
+    let key = |name: &str| format!("{prefix}{name}");
+    let role_arn = settings.parsed(&key("roleArn"), RoleArn::new)?;
+    let seconds = settings.parsed(&key("durationSeconds"), str::parse::<u64>)?;
+    if seconds.is_some_and(|seconds| !(900..=43_200).contains(&seconds)) {
+        return Err(invalid(&key("durationSeconds"), None));
     }
     Ok(AwsStsSettings {
-        role_arn: role_arn.ok_or_else(|| ConfigError::Missing { key: full("aws.roleArn") })?,
-        session_name: settings.parsed("aws.sessionName", SessionName::new)?,
+        role_arn: role_arn.ok_or_else(|| ConfigError::Missing { key: full(&key("roleArn")) })?,
+        session_name: settings.parsed(&key("sessionName"), SessionName::new)?,
         duration: seconds.map(Duration::from_secs),
-        endpoint,
+        endpoint: endpoint.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(of: &[&str]) -> Result<BTreeMap<CredentialName, AwsStsSettings>, ConfigError> {
+        let all = ["stsEndpoint=https://sts.test"].iter().chain(of);
+        let all: Vec<String> = all.map(|text| format!("spark.security.oidc.aws.{text}")).collect();
+        aws(&Settings::read(None, &all)?)
+    }
+
+    fn missing(of: &[&str]) -> String {
+        match read(of) {
+            Err(ConfigError::Missing { key }) => key.strip_prefix("spark.security.oidc.aws.").unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn names(of: &[&str]) -> Vec<String> {
+        read(of).unwrap().keys().map(CredentialName::to_string).collect()
+    }
+
+    const ROLE: &str = "roleArn=arn:aws:iam::123456789012:role/spark";
+    const LOGS: &str = "target.logs.roleArn=arn:aws:iam::123456789012:role/logs";
+    const RAW: &str = "target.raw-2.roleArn=arn:aws:iam::123456789012:role/logs";
+
+    #[test]
+    fn there_is_an_unnamed_role_or_targets_or_both_and_two_may_have_one_role() {
+        assert_eq!(names(&[ROLE]), ["s3a"]);
+        assert_eq!(names(&[LOGS]), ["s3a/logs"]);
+        assert_eq!(names(&[ROLE, RAW, LOGS]), ["s3a", "s3a/logs", "s3a/raw-2"]);
+        assert_eq!(missing(&[]), "roleArn");
+    }
+
+    #[test]
+    fn each_target_has_its_own_settings_and_inherits_none_of_the_unnamed_ones() {
+        let all = read(&[
+            ROLE,
+            "sessionName=unnamed",
+            "durationSeconds=900",
+            LOGS,
+            "target.logs.sessionName=logs",
+            "target.logs.durationSeconds=43200",
+            RAW,
+        ]);
+        let all = all.unwrap();
+        let seen = |name: &str| {
+            let held = &all[&CredentialName::parse(name).unwrap()];
+            let session = held.session_name.as_ref().map(SessionName::as_str);
+            (held.role_arn.as_str().rsplit('/').next().unwrap(), session, held.duration.map(|life| life.as_secs()))
+        };
+        assert_eq!(seen("s3a"), ("spark", Some("unnamed"), Some(900)));
+        assert_eq!(seen("s3a/logs"), ("logs", Some("logs"), Some(43_200)));
+        assert_eq!(seen("s3a/raw-2"), ("logs", None, None));
+    }
+
+    #[test]
+    fn what_belongs_to_a_role_that_is_not_set_is_refused_with_the_missing_key() {
+        assert_eq!(missing(&[LOGS, "sessionName=unnamed"]), "roleArn");
+        assert_eq!(missing(&[LOGS, "durationSeconds=900"]), "roleArn");
+        for setting in ["sessionName=raw", "durationSeconds=900", "region=eu-central-1"] {
+            assert_eq!(missing(&[LOGS, &format!("target.raw.{setting}")]), "target.raw.roleArn");
+        }
+    }
+
+    #[test]
+    fn a_name_or_a_value_of_a_target_that_cannot_be_is_refused_with_its_key_and_never_echoed() {
+        for setting in [
+            "target.LOGS.roleArn=arn:aws:iam::123456789012:role/PLANTED",
+            "target.default.roleArn=arn:aws:iam::123456789012:role/PLANTED",
+            "target.a_b.roleArn=arn:aws:iam::123456789012:role/PLANTED",
+            "target.logs.roleArn=PLANTED",
+            "target.logs.sessionName=PLANTED:",
+            "target.logs.durationSeconds=899",
+            "target.logs.durationSeconds=43201",
+        ] {
+            let error = read(&[LOGS, setting]).unwrap_err();
+            let (key, _) = setting.split_once('=').unwrap();
+            assert!(
+                matches!(&error, ConfigError::Invalid { key: named, .. } if named.ends_with(key)),
+                "{setting}: {error}"
+            );
+            assert!(!format!("{error}{error:?}").contains("PLANTED"));
+        }
+    }
+
+    #[test]
+    fn there_are_at_most_12_targets() {
+        let targets = |count: usize| {
+            let all: Vec<String> = (0..count).map(|n| LOGS.replace("logs.", &format!("logs{n}."))).collect();
+            read(&all.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert_eq!(targets(MAX_TARGETS).unwrap().len(), 12);
+        assert!(matches!(targets(MAX_TARGETS + 1), Err(ConfigError::TooManyTargets { count: 13 })));
+    }
+
+    #[test]
+    fn profiles_have_the_region_of_their_target_else_that_of_all() {
+        let settings = |of: &[&str]| {
+            let all: Vec<String> = of.iter().map(|text| format!("spark.security.oidc.aws.{text}")).collect();
+            profile_regions(&Settings::read(None, &all).unwrap())
+        };
+        let regions = settings(&["region=eu-central-1", "target.logs.region=us-east-1", RAW]).unwrap();
+        assert_eq!(regions.default.map(|region| region.to_string()).as_deref(), Some("eu-central-1"));
+        let named: Vec<_> = regions.by_target.iter().map(|(name, region)| (name.as_str(), region.as_str())).collect();
+        assert_eq!(named, [("logs", "us-east-1")]);
+        assert!(settings(&[]).unwrap().default.is_none(), "an executor need not know one");
+        for wrong in ["target.logs.region=eu_1", "target.A.region=us-east-1"] {
+            let Err(ConfigError::Invalid { key, .. }) = settings(&[wrong]) else { panic!("{wrong}") };
+            assert!(key.ends_with(".region"));
+        }
+    }
 }

@@ -71,23 +71,23 @@ impl Settings {
     }
 
     /// A setting's value; blank means unset.
-    pub(super) fn text(&self, key: &'static str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    pub(super) fn required(&self, key: &'static str) -> Result<&str, ConfigError> {
+    pub(super) fn required(&self, key: &str) -> Result<&str, ConfigError> {
         self.text(key).ok_or_else(|| ConfigError::Missing { key: full(key) })
     }
 
-    pub(super) fn path(&self, key: &'static str) -> Option<PathBuf> {
+    pub(super) fn path(&self, key: &str) -> Option<PathBuf> {
         self.text(key).map(PathBuf::from)
     }
 
-    pub(super) fn required_path(&self, key: &'static str) -> Result<PathBuf, ConfigError> {
+    pub(super) fn required_path(&self, key: &str) -> Result<PathBuf, ConfigError> {
         self.required(key).map(PathBuf::from)
     }
 
-    pub(super) fn flag(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         match self.text(key).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -99,7 +99,7 @@ impl Settings {
     /// A value that is made by `parse`, whose error says which rule is broken.
     pub(super) fn parsed<T, E: std::fmt::Display>(
         &self,
-        key: &'static str,
+        key: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ConfigError> {
         let parsed = self.text(key).map(parse).transpose();
@@ -109,7 +109,7 @@ impl Settings {
     /// A duration as Spark writes it, between `least` and `most`.
     pub(super) fn duration(
         &self,
-        key: &'static str,
+        key: &str,
         default: Duration,
         least: Duration,
         most: Duration,

@@ -6,7 +6,7 @@ pub const PREFIX: &str = "spark.security.oidc.";
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// The key without [`PREFIX`]; a trailing `*` stands for a name of the user's choice.
+    /// The key without [`PREFIX`]; a `*` stands for a name of the user's choice, without a dot if something follows.
     pub key: &'static str,
     /// What holds if it is not set.
     pub default: &'static str,
@@ -86,7 +86,12 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "Spark's switch of its own feature: warned of if true, refused if false",
     ),
-    setting("aws.roleArn", "required for s3a", "20 to 2048 printable ASCII characters", "the role to assume"),
+    setting(
+        "aws.roleArn",
+        "required, unless there is a target",
+        "20 to 2048 printable ASCII characters",
+        "the role to assume",
+    ),
     setting(
         "aws.sessionName",
         "derived from the principal",
@@ -105,6 +110,30 @@ pub const SETTINGS: &[Setting] = &[
         "the region's",
         "an https URL, or http to 127.0.0.1 or [::1]",
         "an STS of one's own: MinIO, Ceph, a VPC endpoint",
+    ),
+    setting(
+        "aws.target.*.roleArn",
+        "required for each target",
+        "20 to 2048 printable ASCII characters",
+        "the role of a named target: a credential of its own beside the unnamed one",
+    ),
+    setting(
+        "aws.target.*.sessionName",
+        "derived from the principal",
+        "2 to 64 of A-Z a-z 0-9 _ + = , . @ -",
+        "as aws.sessionName, for this target",
+    ),
+    setting(
+        "aws.target.*.durationSeconds",
+        "the role's (3600)",
+        "900 to 43200",
+        "as aws.durationSeconds, for this target",
+    ),
+    setting(
+        "aws.target.*.region",
+        "aws.region",
+        "a region's name, such as eu-central-1",
+        "region in the target's profile (sink.credentialsFile), on driver and executors; not whose STS is asked",
     ),
     setting(
         "aws.caFile",
@@ -207,8 +236,11 @@ pub(super) const OTHER_PROPOSALS: &[(&str, &str)] = &[
 
 /// The setting that `key`, without the prefix, is an instance of.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| match setting.key.strip_suffix('*') {
-        Some(stem) => key.strip_prefix(stem).is_some_and(|name| !name.is_empty()),
+    SETTINGS.iter().find(|setting| match setting.key.split_once('*') {
+        Some((stem, rest)) => {
+            let name = key.strip_prefix(stem).and_then(|name| name.strip_suffix(rest));
+            name.is_some_and(|name| !name.is_empty() && (rest.is_empty() || !name.contains('.')))
+        }
         None => setting.key == key,
     })
 }
@@ -264,5 +296,9 @@ mod tests {
         assert!(find("provider.s3a").is_some());
         assert!(find("provider.").is_none());
         assert!(find("identityToken.requiredClaim.namespace").is_some());
+        assert!(find("aws.target.logs.roleArn").is_some());
+        for key in ["aws.target.roleArn", "aws.target..roleArn", "aws.target.a.b.roleArn", "aws.target.logs.rolearn"] {
+            assert!(find(key).is_none(), "{key}");
+        }
     }
 }

@@ -4,13 +4,12 @@ use std::io::Write;
 
 use safe_conduct::audit::{AuditEvent, AuditLog, Exchanged};
 use safe_conduct::codec::json::{JsonValue, credential_json};
-use safe_conduct::config::{ExchangeConfig, Settings};
+use safe_conduct::config::{ConfigError, ExchangeConfig, PREFIX, Settings};
 use safe_conduct::credential::{ServiceCredential, s3a};
 use safe_conduct::error::Actionable;
 use safe_conduct::identity::UserContext;
 use safe_conduct::ingest::TokenIngestor;
 use safe_conduct::name::{CredentialName, Scheme};
-use safe_conduct::provider::CredentialProvider;
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::process;
@@ -24,10 +23,12 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
     process::harden(false)?;
     let config = ExchangeConfig::from_settings(&mut settings)?;
     let audit = AuditFile::open(settings.audit_file().as_deref())?;
-    let (mut ingestor, provider) = parts::ingestor(config)?;
+    let (mut ingestor, providers) = parts::exchange(config)?;
+    let name = CredentialName::from(Scheme::s3a());
+    // An SDK that runs this reads one credential, so it is the unnamed one.
+    let provider = providers.get(&name).ok_or_else(|| ConfigError::Missing { key: format!("{PREFIX}aws.roleArn") })?;
     let at = SystemClock::new().moment();
     let user = ingestor.load(at)?;
-    let name = CredentialName::from(Scheme::s3a());
     let resolved = provider.resolve(&user, name.scheme(), at);
     let outcome = match &resolved {
         Ok(credential) => Exchanged::Credential {
