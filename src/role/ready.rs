@@ -235,6 +235,7 @@ mod tests {
         files.publish_url(&url, &SystemRandomness::new()).unwrap();
         for (answer, expected) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", ReadyError::NotOurs),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", ReadyError::NotOurs),
             ("SSH-2.0-OpenSSH_9.6\r\n", ReadyError::NotOurs),
             ("HTTP/1.1", ReadyError::NotListening { kind: ErrorKind::UnexpectedEof }),
         ] {
