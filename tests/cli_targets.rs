@@ -205,7 +205,7 @@ fn each_target_travels_to_its_own_path_and_profile_and_its_exchange_is_in_the_au
     assert!(job.is_ready());
     for directory in ["run", "run-driver"] {
         let (credentials, config) =
-            (job.read(&format!("{directory}/credentials")), job.read(&format!("{directory}/config")));
+            (job.read(&format!("{directory}/aws-credentials")), job.read(&format!("{directory}/aws-config")));
         let keys: Vec<_> =
             credentials.lines().filter(|line| line.starts_with(['[', 'a']) && !line.contains("token")).collect();
         let expected = [
@@ -232,7 +232,7 @@ fn each_target_travels_to_its_own_path_and_profile_and_its_exchange_is_in_the_au
     assert!(!audit.contains("PLANTED") && !executor.said.contains("PLANTED") && !driver.said.contains("PLANTED"));
     executor.end();
     driver.end();
-    for name in ["run/credentials", "run/config", "run-driver/credentials", "run-driver/config"] {
+    for name in ["run/aws-credentials", "run/aws-config", "run-driver/aws-credentials", "run-driver/aws-config"] {
         assert_eq!(job.read(name), "entity not found", "{name}");
     }
 }
@@ -253,7 +253,7 @@ fn a_command_is_given_the_profiles_and_without_an_unnamed_role_it_has_no_unnamed
         out.contains("[logs]\naws_access_key_id = ASIAEXAMPLE0000LOGS\n") && out.contains("\n[profile raw-2]\n"),
         "{out}"
     );
-    assert_eq!(job.read("run/credentials"), "entity not found");
+    assert_eq!(job.read("run/aws-credentials"), "entity not found");
 
     let mut executor = Running::start(job.executor(&at));
     executor.word_after("serving credentials at ");
@@ -275,14 +275,14 @@ fn without_the_sink_no_file_is_written_and_a_folder_that_cannot_be_written_ends_
     let job = Job::new(&[&TARGETS[..], &["sink.credentialsFile=false"]].concat());
     let (driver, _) = job.driver();
     assert_eq!(
-        (job.read("run-driver/credentials"), job.read("run-driver/config")),
+        (job.read("run-driver/aws-credentials"), job.read("run-driver/aws-config")),
         ("entity not found".to_owned(), "entity not found".to_owned())
     );
     driver.end();
     let job = Job::new(&TARGETS);
     let (_driver, at) = job.driver();
     // In place of the file, something that nothing can be renamed to.
-    std::fs::create_dir_all(job.folder.path("run/credentials/in-the-way")).unwrap();
+    std::fs::create_dir_all(job.folder.path("run/aws-credentials/in-the-way")).unwrap();
     let output = job.executor(&at).args(["--", "true"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(78) && error.contains("error[FILE_"), "{error}");

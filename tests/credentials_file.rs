@@ -115,33 +115,36 @@ fn each_target_is_a_profile_for_its_owner_only_and_none_is_the_default_one() {
     let mut sink = fixture.sink();
     fixture.publish_two();
     assert_eq!(fixture.update(&mut sink), Ok(()));
-    assert_eq!(fixture.read("credentials"), format!("{LOGS}{RAW}"));
-    assert_eq!(fixture.read("config"), format!("{LOGS_CONFIG}{RAW_CONFIG}"));
-    for name in ["credentials", "config"] {
+    assert_eq!(fixture.read("aws-credentials"), format!("{LOGS}{RAW}"));
+    assert_eq!(fixture.read("aws-config"), format!("{LOGS_CONFIG}{RAW_CONFIG}"));
+    for name in ["aws-credentials", "aws-config"] {
         let mode = std::fs::metadata(fixture.folder.path(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!fixture.read(name).contains("default") && !fixture.read(name).contains("UNNAMED"));
     }
     let files = sink.files();
-    assert_eq!((files.credentials, files.config), (fixture.folder.path("credentials"), fixture.folder.path("config")));
+    assert_eq!(
+        (files.credentials, files.config),
+        (fixture.folder.path("aws-credentials"), fixture.folder.path("aws-config"))
+    );
 }
 
 #[test]
 fn files_are_replaced_at_each_version_and_left_alone_in_between() {
     let fixture = Fixture::new();
     let mut sink = fixture.sink();
-    let identity = || std::fs::metadata(fixture.folder.path("credentials")).unwrap().ino();
+    let identity = || std::fs::metadata(fixture.folder.path("aws-credentials")).unwrap().ino();
     fixture.publish_two();
     fixture.update(&mut sink).unwrap();
-    let reader = std::fs::File::open(fixture.folder.path("credentials")).unwrap();
+    let reader = std::fs::File::open(fixture.folder.path("aws-credentials")).unwrap();
     let first = identity();
     fixture.pass(60);
     fixture.update(&mut sink).unwrap();
     assert_eq!(identity(), first, "nothing was to be written");
     fixture.publish(&[("s3a/logs", "LOGS-2", "t1", 1800)]);
     fixture.update(&mut sink).unwrap();
-    assert!(fixture.read("credentials").starts_with("[logs]\naws_access_key_id = LOGS-2\n"));
-    assert_eq!(fixture.read("config"), LOGS_CONFIG);
+    assert!(fixture.read("aws-credentials").starts_with("[logs]\naws_access_key_id = LOGS-2\n"));
+    assert_eq!(fixture.read("aws-config"), LOGS_CONFIG);
     // Whoever had the old file open reads the old one to its end.
     assert_eq!(std::io::read_to_string(reader).unwrap(), format!("{LOGS}{RAW}"));
     let names: Vec<_> =
@@ -157,13 +160,13 @@ fn a_profile_is_taken_out_of_both_files_15_s_before_it_expires_and_the_others_st
     fixture.update(&mut sink).unwrap();
     fixture.pass(1784);
     fixture.update(&mut sink).unwrap();
-    assert_eq!(fixture.read("credentials"), format!("{LOGS}{RAW}"), "16 s are left");
+    assert_eq!(fixture.read("aws-credentials"), format!("{LOGS}{RAW}"), "16 s are left");
     fixture.pass(1);
     fixture.update(&mut sink).unwrap();
-    assert_eq!((fixture.read("credentials"), fixture.read("config")), (RAW.to_owned(), RAW_CONFIG.to_owned()));
+    assert_eq!((fixture.read("aws-credentials"), fixture.read("aws-config")), (RAW.to_owned(), RAW_CONFIG.to_owned()));
     fixture.pass(1800);
     fixture.update(&mut sink).unwrap();
-    assert_eq!((fixture.read("credentials"), fixture.read("config")), (String::new(), String::new()));
+    assert_eq!((fixture.read("aws-credentials"), fixture.read("aws-config")), (String::new(), String::new()));
 }
 
 #[test]
@@ -177,16 +180,16 @@ fn a_file_that_cannot_be_written_stays_as_it_was_and_is_taken_away_once_nothing_
     let failed =
         |name: &str| Err(CredentialsFileError::File(FileError::NoRandomness { path: fixture.folder.path(name) }));
     // It was about to take raw-2 out of the config file first.
-    assert_eq!(fixture.update(&mut sink), failed("config"));
-    assert_eq!(fixture.read("credentials"), format!("{LOGS}{RAW}"));
-    assert_eq!(fixture.read("config"), format!("{LOGS_CONFIG}{RAW_CONFIG}"));
+    assert_eq!(fixture.update(&mut sink), failed("aws-config"));
+    assert_eq!(fixture.read("aws-credentials"), format!("{LOGS}{RAW}"));
+    assert_eq!(fixture.read("aws-config"), format!("{LOGS_CONFIG}{RAW_CONFIG}"));
     fixture.disk.full(false);
     assert_eq!(fixture.update(&mut sink), Ok(()));
-    assert!(fixture.read("credentials").contains("LOGS-2"));
+    assert!(fixture.read("aws-credentials").contains("LOGS-2"));
     fixture.disk.full(true);
     fixture.pass(3585);
-    assert_eq!(fixture.update(&mut sink), failed("config"));
-    assert_eq!((fixture.read("credentials").as_str(), fixture.read("config").as_str()), (GONE, GONE));
+    assert_eq!(fixture.update(&mut sink), failed("aws-config"));
+    assert_eq!((fixture.read("aws-credentials").as_str(), fixture.read("aws-config").as_str()), (GONE, GONE));
 }
 
 #[test]
@@ -195,10 +198,10 @@ fn a_profile_is_in_the_config_file_only_while_it_has_keys_in_the_other_one() {
     let mut sink = fixture.sink();
     fixture.publish_two();
     // A folder of that name: nothing can be renamed to it.
-    let credentials = fixture.folder.path("credentials");
+    let credentials = fixture.folder.path("aws-credentials");
     std::fs::create_dir(&credentials).unwrap();
     assert!(matches!(fixture.update(&mut sink), Err(CredentialsFileError::File(_))));
-    assert_eq!(fixture.read("config"), GONE);
+    assert_eq!(fixture.read("aws-config"), GONE);
     std::fs::remove_dir(&credentials).unwrap();
     fixture.update(&mut sink).unwrap();
     // And what is taken out goes out of the config file first.
@@ -206,7 +209,7 @@ fn a_profile_is_in_the_config_file_only_while_it_has_keys_in_the_other_one() {
     std::fs::create_dir(&credentials).unwrap();
     fixture.pass(1785);
     assert!(matches!(fixture.update(&mut sink), Err(CredentialsFileError::File(_))));
-    assert_eq!(fixture.read("config"), RAW_CONFIG);
+    assert_eq!(fixture.read("aws-config"), RAW_CONFIG);
     std::fs::remove_dir(&credentials).unwrap();
 }
 
@@ -221,35 +224,38 @@ fn a_credential_that_cannot_stand_in_a_file_is_left_out_with_a_reason_and_the_ot
     assert!(!format!("{error}{error:?}").contains("PLANTED"));
     for _ in 0..2 {
         assert_eq!(fixture.update(&mut sink), Err(error.clone()), "it lasts as long as the version");
-        assert_eq!((fixture.read("credentials"), fixture.read("config")), (RAW.to_owned(), RAW_CONFIG.to_owned()));
+        assert_eq!(
+            (fixture.read("aws-credentials"), fixture.read("aws-config")),
+            (RAW.to_owned(), RAW_CONFIG.to_owned())
+        );
     }
     let at = fixture.clock.moment();
     let other = job::bundle(s3a::SECRET_KEY, "x", 3600, at).get(&job::s3a().into()).unwrap().clone();
     let name = CredentialName::parse("s3a/logs").unwrap();
     fixture.store.publish(EPOCH, UserCredentials::new().with(name, other));
     assert_eq!(fixture.update(&mut sink), Err(CredentialsFileError::Incomplete { target: target("logs") }));
-    assert_eq!(fixture.read("credentials"), "");
+    assert_eq!(fixture.read("aws-credentials"), "");
 }
 
 #[test]
 fn what_an_older_run_left_is_taken_away_and_a_link_is_replaced_not_followed() {
     let fixture = Fixture::new();
-    fixture.folder.write("credentials", b"[logs]\naws_access_key_id = OLD\n");
-    fixture.folder.write("config", b"[profile logs]\n");
+    fixture.folder.write("aws-credentials", b"[logs]\naws_access_key_id = OLD\n");
+    fixture.folder.write("aws-config", b"[profile logs]\n");
     let mut sink = fixture.sink();
-    assert_eq!((fixture.read("credentials").as_str(), fixture.read("config").as_str()), (GONE, GONE));
+    assert_eq!((fixture.read("aws-credentials").as_str(), fixture.read("aws-config").as_str()), (GONE, GONE));
     let elsewhere = fixture.folder.write("elsewhere", b"untouched");
-    for name in ["credentials", "config"] {
+    for name in ["aws-credentials", "aws-config"] {
         symlink(&elsewhere, fixture.folder.path(name)).unwrap();
     }
     fixture.publish_two();
     fixture.update(&mut sink).unwrap();
     assert_eq!(
-        (fixture.read("elsewhere").as_str(), fixture.read("credentials")),
+        (fixture.read("elsewhere").as_str(), fixture.read("aws-credentials")),
         ("untouched", format!("{LOGS}{RAW}"))
     );
     drop(sink);
-    assert_eq!((fixture.read("credentials").as_str(), fixture.read("config").as_str()), (GONE, GONE));
+    assert_eq!((fixture.read("aws-credentials").as_str(), fixture.read("aws-config").as_str()), (GONE, GONE));
     assert_eq!(fixture.read("elsewhere"), "untouched");
 }
 
@@ -266,8 +272,8 @@ fn running_files_follow_the_store_and_are_gone_at_the_end() {
     let fixture = Fixture::new();
     fixture.publish_two();
     let running = fixture.sink().start(fixture.store.clone(), fixture.clock.clone()).unwrap();
-    let path = fixture.folder.path("credentials");
-    assert_eq!(fixture.read("credentials"), format!("{LOGS}{RAW}"), "there before anybody could look");
+    let path = fixture.folder.path("aws-credentials");
+    assert_eq!(fixture.read("aws-credentials"), format!("{LOGS}{RAW}"), "there before anybody could look");
     fixture.publish(&[("s3a/logs", "LOGS-2", "t1", 1800)]);
     wait_until(&path, |text| text.contains("LOGS-2"));
     fixture.disk.full(true);
@@ -275,7 +281,7 @@ fn running_files_follow_the_store_and_are_gone_at_the_end() {
     fixture.disk.full(false);
     wait_until(&path, |text| text.contains("LOGS-3"));
     drop(running);
-    assert_eq!((fixture.read("credentials").as_str(), fixture.read("config").as_str()), (GONE, GONE));
+    assert_eq!((fixture.read("aws-credentials").as_str(), fixture.read("aws-config").as_str()), (GONE, GONE));
     fixture.disk.full(true);
     let failed = fixture.sink().start(fixture.store.clone(), fixture.clock.clone());
     assert!(matches!(failed, Err(CredentialsFileError::File(FileError::NoRandomness { .. }))));

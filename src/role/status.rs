@@ -37,7 +37,7 @@ pub(crate) fn serve(
 /// What a driver shows.
 ///
 /// It is ready while every credential may be served *and* nothing lasts that waiting does not mend: the last look at
-/// the token, or a scheme's last exchange, must not have ended in a failure of [`Retry::Never`] or
+/// the token, or a credential's last exchange, must not have ended in a failure of [`Retry::Never`] or
 /// [`Retry::OnNewToken`]. A token that nobody rotates, a file that became worse and a role that refuses us so show
 /// when they are found, which is as long before the credential's end as they allow: there is time to act. What may
 /// pass, such as an STS that does not answer, does not count while credentials last: else a short fault of one STS
@@ -121,7 +121,7 @@ impl ExecutorStatus {
         let seen = Snapshot::of(&self.store, at);
         let last = *self.lock();
         let good = last.good.map(|good| good.wall);
-        let confirmed = seen.remaining.keys().filter_map(|scheme| Some((scheme.clone(), good?)));
+        let confirmed = seen.remaining.keys().filter_map(|name| Some((name.clone(), good?)));
         Snapshot {
             ready: self.readiness(last, seen.ready, at),
             last_success: confirmed.collect(),

@@ -39,7 +39,8 @@ impl ProfileRegions {
     }
 }
 
-/// The files `credentials` and `config` in a folder, with a profile for each named target of `s3a`.
+/// The files `aws-credentials` and `aws-config` in a folder, with a profile for each named target of `s3a`. What is there of
+/// these names is taken for ours; so they are not the names that people give to theirs in `~/.aws`.
 ///
 /// There is never a profile `default` in them: SDKs look into files before they ask the endpoint, and keep keys from a
 /// file for ever, so it would take the endpoint's place and then expire.
@@ -79,7 +80,7 @@ impl CredentialsFile {
             let path = directory.join(name);
             std::path::absolute(&path).unwrap_or(path)
         };
-        let files = ProfileFiles { credentials: whole("credentials"), config: whole("config") };
+        let files = ProfileFiles { credentials: whole("aws-credentials"), config: whole("aws-config") };
         let sink = Self { files, regions, random, written: None };
         sink.remove()?;
         Ok(sink)

@@ -1,4 +1,4 @@
-//! How a role fares at one moment: numbers, codes of ours and schemes, and nothing else that could be secret.
+//! How a role fares at one moment: numbers, codes of ours and credentials' names, and nothing else that could be secret.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::store::CredentialStore;
 use crate::time::{Moment, Timestamp};
 
 /// How a role fares. It has no field for a principal, an executor's name or an address: whoever may scrape learns no
-/// names, and there are never more lines than schemes and codes.
+/// names, and there are never more lines than credentials and codes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The version of this program.
@@ -48,7 +48,7 @@ impl Snapshot {
                 Some(_) => Ok(()),
             },
             version: newest.as_ref().map(|newest| newest.version.number),
-            remaining: remaining.map(|(scheme, held)| (scheme.clone(), held.remaining(at))).collect(),
+            remaining: remaining.map(|(name, held)| (name.clone(), held.remaining(at))).collect(),
             last_success: BTreeMap::new(),
             failures: BTreeMap::new(),
             token_not_rotated: None,
