@@ -13,6 +13,7 @@ from pathlib import Path
 
 import on_minio
 import on_moto
+import on_targets
 import refusals
 from checks import Checks
 from issuer import Issuer
@@ -54,7 +55,7 @@ def main():
         bench = Bench(root)
     if checks.failed:
         checks.finish()
-    scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS]
+    scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS, *on_targets.SCENARIOS]
     wanted = sys.argv[1:]
     for scenario in scenarios:
         if wanted and scenario.__name__ not in wanted:
