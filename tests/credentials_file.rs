@@ -282,6 +282,10 @@ fn running_files_follow_the_store_and_are_gone_at_the_end() {
     wait_until(&path, |text| text.contains("LOGS-3"));
     drop(running);
     assert_eq!((fixture.read("aws-credentials").as_str(), fixture.read("aws-config").as_str()), (GONE, GONE));
+    fixture.publish(&[("s3a/logs", "LOGS", "t 1", 1800), ("s3a/raw-2", "RAW", "t2", 3600)]);
+    let running = fixture.sink().start(fixture.store.clone(), fixture.clock.clone()).unwrap();
+    assert_eq!(fixture.read("aws-credentials"), RAW, "one that cannot stand there keeps nobody waiting");
+    drop(running);
     fixture.disk.full(true);
     let failed = fixture.sink().start(fixture.store.clone(), fixture.clock.clone());
     assert!(matches!(failed, Err(CredentialsFileError::File(FileError::NoRandomness { .. }))));

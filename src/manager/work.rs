@@ -288,7 +288,7 @@ impl Renewal {
             now,
         );
         let Some(version) = version else { return };
-        log::info!("credential {name}: valid until {expires_at}, version {}", version.number);
+        log::info!("{name}: credential until {expires_at}, version {}", version.number);
     }
 
     fn record(&self, user: &UserContext, name: &CredentialName, outcome: Exchanged<'_>, now: Timestamp) {

@@ -155,16 +155,19 @@ impl CredentialsFile {
         file::remove(&self.files.credentials)
     }
 
-    /// Writes the files and keeps them as the store is.
+    /// Writes the files and keeps them as the store is. A credential that cannot stand in a file is said, and is no reason
+    /// to keep the others waiting.
     ///
     /// # Errors
-    /// [`CredentialsFileError`] if they cannot be written now, or there is no thread.
+    /// [`CredentialsFileError`] if a file cannot be written now, or there is no thread.
     pub fn start(
         mut self,
         store: Arc<CredentialStore>,
         clock: Arc<dyn Clock>,
     ) -> Result<RunningCredentialsFile, CredentialsFileError> {
-        self.update(&store, clock.moment())?;
+        if let Err(error @ CredentialsFileError::File(_)) = self.update(&store, clock.moment()) {
+            return Err(error);
+        }
         let stopped = Arc::new(AtomicBool::new(false));
         let (seen, stop) = (Arc::clone(&store), Arc::clone(&stopped));
         let builder = std::thread::Builder::new().name("credentials-file".to_owned()).stack_size(STACK);
