@@ -60,10 +60,11 @@ class Job:
             raise RuntimeError(f"the driver ended with {self.driver.ended()}: {self.driver.errors()[-2000:]}")
         return is_ready(self.driver_directory)
 
-    def executor(self, name, *command, key_file=None, start_timeout="20s", environment=None):
-        """Starts an executor around `command`, which finds S3 in its environment and its credentials by itself."""
+    def executor(self, name, *command, key_file=None, start_timeout="20s", environment=None, **settings):
+        """Starts an executor around `command`, which finds S3 in its environment and its credentials by itself.
+        `settings` are added to its own."""
         executor = Executor(self, name, command, key_file or self.keys / "executors.pem", start_timeout,
-                            environment or {})
+                            environment or {}, settings)
         self.executors.append(executor)
         return executor
 
@@ -84,12 +85,12 @@ class Job:
 class Executor:
     """A running executor and what its command says of itself."""
 
-    def __init__(self, job, name, command, key_file, start_timeout, environment):
+    def __init__(self, job, name, command, key_file, start_timeout, environment, more):
         self.directory = job.root / f"executor-{name}"
         settings = {
             "distribution.driver": f"127.0.0.1:{job.port}", "distribution.keyFile": key_file,
             "endpoint.directory": self.directory, "distribution.pollInterval": "5s", "startTimeout": start_timeout,
-        }
+        } | {key.replace("_", "."): value for key, value in more.items()}
         arguments = [part for key, value in settings.items() for part in ("--conf", f"{PREFIX}{key}={value}")]
         s3 = {"AWS_ENDPOINT_URL_S3": job.s3, "AWS_DEFAULT_REGION": "us-east-1"} if job.s3 else {}
         self.process = Process([BINARY, "executor", *arguments, "--", *command], job.log,
