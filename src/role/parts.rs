@@ -15,9 +15,13 @@ use super::pods::PodTokens;
 
 /// Reads and verifies the token file.
 pub(crate) fn ingestor(config: ExchangeConfig) -> Result<(FileTokenIngestor, AwsSts), Failure> {
-    let sts = client("the STS", config.aws_ca_file.as_deref())?;
+    let sts_ca = config.aws_ca_file.as_deref();
+    let sts = client("the STS", sts_ca)?;
     let provider = AwsSts::new(config.aws, Arc::clone(&sts))?;
-    let keys = key_source(&config.identity, config.aws_ca_file.as_deref())?;
+    let keys_ca = config.identity.ca_file.as_deref().or(sts_ca);
+    // The same roots are read once: with a system's bundle that is a good part of the time to the first credential.
+    let http = || if keys_ca == sts_ca { Ok(Arc::clone(&sts)) } else { client("the issuer's keys", keys_ca) };
+    let keys = key_source_by(&config.identity, http)?;
     Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), provider))
 }
 
@@ -35,7 +39,13 @@ pub(crate) fn driver_proof(way: DriverWay, default_ca: Option<&Path>, at: Moment
 
 /// Where the issuer's keys come from.
 pub(crate) fn key_source(identity: &IdentityConfig, default_ca: Option<&Path>) -> Result<KeySource, Failure> {
-    let http = || client("the issuer's keys", identity.ca_file.as_deref().or(default_ca));
+    key_source_by(identity, || client("the issuer's keys", identity.ca_file.as_deref().or(default_ca)))
+}
+
+fn key_source_by(
+    identity: &IdentityConfig,
+    http: impl FnOnce() -> Result<Arc<dyn HttpClient>, Failure>,
+) -> Result<KeySource, Failure> {
     let (bearer, refresh, max_stale) = (identity.bearer_token_file.clone(), identity.refresh, identity.max_stale);
     Ok(match &identity.keys {
         KeysFrom::Nowhere => KeySource::none(),
