@@ -11,7 +11,8 @@ use safe_conduct::Secret;
 use safe_conduct::audit::NoAudit;
 use safe_conduct::credential::{AcceptedProperties, ServiceCredential, UserCredentials, s3a};
 use safe_conduct::distribute::{
-    Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress, ServerSettings,
+    Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress,
+    ServerSettings,
 };
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
 use safe_conduct::store::{CredentialStore, Epoch};
