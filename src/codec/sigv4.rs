@@ -58,7 +58,7 @@ impl Scope<'_> {
     /// `YYYYMMDDThhmmssZ`.
     #[must_use]
     pub fn date_time(&self) -> String {
-        self.at.to_string().split(['-', ':']).collect()
+        self.at.compact()
     }
 
     /// `YYYYMMDD`.
