@@ -79,6 +79,28 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// `YYYYMMDDThhmmssZ`, as Signature Version 4 has it in each request.
+    pub(crate) fn compact(self) -> String {
+        let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
+        let (year, month, day) = civil_from_days(days);
+        let year = u64::from(year);
+        let date = [year / 100, year % 100, u64::from(month), day];
+        let time = [seconds / 3600, seconds % 3600 / 60, seconds % 60];
+        let mut text = String::with_capacity(16);
+        text.extend(date.into_iter().flat_map(two_digits));
+        text.push('T');
+        text.extend(time.into_iter().flat_map(two_digits));
+        text.push('Z');
+        text
+    }
+}
+
+/// The digits of a number under 100.
+fn two_digits(number: u64) -> [char; 2] {
+    [number / 10, number % 10].map(|digit| char::from(u8::try_from(digit).unwrap_or(0).saturating_add(b'0')))
+}
+
 /// `YYYY-MM-DDThh:mm:ssZ`: the one form that every AWS SDK reads.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,7 +244,11 @@ fn leap_years_before(year: u32) -> u32 {
 
 /// Year, month and day of the day so many days after 1970-01-01.
 fn civil_from_days(mut days: u64) -> (u32, u32, u64) {
-    let mut year = 1970u32;
+    // A year has at most 366 days: the search begins where that leads, a year or two too early.
+    let near = u32::try_from(days / 366).ok().and_then(|years| years.checked_add(1970));
+    let start = near.and_then(|year| Some((year, u64::try_from(days_since_1970(year, 1, 1)?).ok()?)));
+    let (mut year, before) = start.unwrap_or((1970, 0));
+    days = days.saturating_sub(before);
     loop {
         let length = if is_leap(year) { 366 } else { 365 };
         if days < length {
@@ -260,6 +286,34 @@ mod tests {
         assert_eq!(at("2024-02-29T12:00:00+01:00"), Ok(1_709_204_400));
         assert_eq!(at("2000-02-29t23:59:59-05:30"), Ok(951_888_599));
         assert_eq!(at("9999-12-31T23:59:59Z"), Ok(253_402_300_799));
+    }
+
+    // Golden values: `date -u -d @SECONDS +%Y%m%dT%H%M%SZ` of GNU coreutils.
+    #[test]
+    fn writes_the_compact_form() {
+        for (seconds, text) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (978_307_199, "20001231T235959Z"),
+            (1_795_378_259, "20261122T201059Z"),
+            (4_107_542_399, "21000228T235959Z"),
+            (4_107_542_400, "21000301T000000Z"),
+            (253_402_300_799, "99991231T235959Z"),
+        ] {
+            assert_eq!(Timestamp::from_unix_seconds(seconds).unwrap().compact(), text);
+        }
+    }
+
+    #[test]
+    fn every_first_and_last_day_of_a_year_is_read_back_as_written() {
+        for year in 1970..=9999 {
+            for day in ["01-01T00:00:00Z", "12-31T23:59:59Z"] {
+                let text = format!("{year}-{day}");
+                let time = Timestamp::parse_rfc3339(&text).unwrap();
+                assert_eq!((time.to_string(), time.compact()), (text.clone(), text.replace(['-', ':'], "")));
+            }
+        }
     }
 
     #[test]

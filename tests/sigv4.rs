@@ -92,6 +92,23 @@ fn bad_inputs_273_274_and_283_headers_that_could_be_read_in_two_ways_are_refused
     assert_eq!(signed(&credentials, &scope(), &[HOST]).unwrap_err(), value("x-amz-security-token"));
 }
 
+// Rule: a value is of ` ` to `~`, whatever stands around it. 20 places: two whole steps of eight, and a rest.
+#[test]
+fn bad_input_273_a_character_that_is_not_printable_is_refused_wherever_it_stands() {
+    for character in (0..=0xff).map(char::from) {
+        for place in 0..20 {
+            for around in ["~", " "] {
+                let value: String =
+                    (0..20).map(|n| if n == place { character.into() } else { around.to_owned() }).collect();
+                let found = canonical_request(&get(&[], &[HOST, ("x-test", &value)])).err();
+                let refused =
+                    (!(' '..='~').contains(&character)).then(|| SigV4Error::HeaderValue { name: "x-test".into() });
+                assert_eq!(found, refused, "{value:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_request_that_does_not_sign_its_host_is_refused() {
     assert_eq!(canonical_request(&get(&[], &[("Accept", "x")])).unwrap_err(), SigV4Error::NoHost);

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, Digest, SHA256, digest};
+
+/// Takes the pieces of a text one after the other.
+pub(super) type Push<'a> = &'a mut dyn FnMut(&[u8]);
 
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,11 +15,14 @@ impl Sha256 {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut out = [0; 32];
-        for (to, from) in out.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
-            *to = *from;
-        }
-        Self(out)
+        Self::from(digest(&SHA256, bytes))
+    }
+
+    /// The digest of a text that is handed over piece by piece.
+    pub(super) fn of_pieces(pieces: &dyn Fn(Push<'_>)) -> Self {
+        let mut context = Context::new(&SHA256);
+        pieces(&mut |piece| context.update(piece));
+        Self::from(context.finish())
     }
 
     /// All of it as 64 hexadecimal digits.
@@ -32,13 +38,29 @@ impl Sha256 {
     }
 }
 
+impl From<Digest> for Sha256 {
+    fn from(digest: Digest) -> Self {
+        let mut out = [0; 32];
+        for (to, from) in out.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(out)
+    }
+}
+
 /// Bytes as hexadecimal digits in lower case.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]) {
-        text.extend(char::from_digit(u32::from(digit), 16));
+    for byte in bytes {
+        text.push(char::from(digit(byte >> 4)));
+        text.push(char::from(digit(byte & 0x0f)));
     }
     text
+}
+
+/// The digit of a number under 16.
+fn digit(number: u8) -> u8 {
+    if number < 10 { number.saturating_add(b'0') } else { number.saturating_add(b'a' - 10) }
 }
 
 impl fmt::Debug for Sha256 {

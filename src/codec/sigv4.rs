@@ -7,12 +7,13 @@
 //! What could be read in two ways is refused before anything is signed: control characters and non-ASCII in headers,
 //! an empty secret, a region that is more than a name.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ring::hmac;
 
 use crate::codec::form::escaped;
-use crate::codec::hash::{Sha256, hex};
+use crate::codec::hash::{Push, Sha256, hex};
 use crate::secret::{BufferFull, Secret, WipedBuffer};
 use crate::time::Timestamp;
 
@@ -57,18 +58,13 @@ impl Scope<'_> {
     /// `YYYYMMDDThhmmssZ`.
     #[must_use]
     pub fn date_time(&self) -> String {
-        self.at.to_string().chars().filter(|character| !matches!(character, '-' | ':')).collect()
+        self.at.compact()
     }
 
     /// `YYYYMMDD`.
     #[must_use]
     pub fn date(&self) -> String {
-        self.at.to_string().chars().take_while(|character| *character != 'T').filter(|c| *c != '-').collect()
-    }
-
-    /// `YYYYMMDD/REGION/SERVICE/aws4_request`.
-    fn text(&self) -> String {
-        format!("{}/{}/{}/{TERMINATOR}", self.date(), self.region, self.service)
+        Written::new(self).date().to_owned()
     }
 
     fn check(&self) -> Result<(), SigV4Error> {
@@ -80,6 +76,33 @@ impl Scope<'_> {
         }
         if is_scope_name(self.service) { Ok(()) } else { Err(SigV4Error::Service) }
     }
+}
+
+/// A scope as it is signed: written once for each signature.
+struct Written {
+    date_time: String,
+    /// `YYYYMMDD/REGION/SERVICE/aws4_request`.
+    scope: String,
+}
+
+impl Written {
+    fn new(scope: &Scope<'_>) -> Self {
+        let date_time = scope.date_time();
+        let text = [date_of(&date_time), "/", scope.region, "/", scope.service, "/", TERMINATOR].concat();
+        Self { date_time, scope: text }
+    }
+
+    fn date(&self) -> &str {
+        date_of(&self.date_time)
+    }
+
+    fn string_to_sign(&self, canonical_request: Sha256) -> String {
+        [ALGORITHM, "\n", &self.date_time, "\n", &self.scope, "\n", &canonical_request.hex()].concat()
+    }
+}
+
+fn date_of(date_time: &str) -> &str {
+    date_time.split('T').next().unwrap_or_default()
 }
 
 /// Whether it is a name that cannot be taken for more than one part of a scope, or of a host.
@@ -119,28 +142,50 @@ pub struct Request<'a> {
 /// # Errors
 /// [`SigV4Error`] if a header could be read in two ways, or `host` is not among them.
 pub fn canonical_request(request: &Request<'_>) -> Result<WipedBuffer, SigV4Error> {
-    let headers = Headers::new(request.headers)?;
-    let query = sorted_query(request.query);
-    written(&|push| {
-        push(request.method.as_bytes());
+    let canonical = Canonical::new(request)?;
+    written(&|push| canonical.push(push))
+}
+
+/// The parts of a request in their canonical form.
+struct Canonical<'a> {
+    request: Request<'a>,
+    query: Vec<(&'a str, &'a str)>,
+    headers: Headers<'a>,
+    names: String,
+    body: String,
+}
+
+impl<'a> Canonical<'a> {
+    fn new(request: &Request<'a>) -> Result<Self, SigV4Error> {
+        let headers = Headers::new(request.headers)?;
+        let (names, query) = (headers.names(), sorted_query(request.query));
+        Ok(Self { request: *request, query, headers, names, body: request.body.hex() })
+    }
+
+    fn push(&self, push: Push<'_>) {
+        push(self.request.method.as_bytes());
         push(b"\n");
-        push_path(request.path, request.path_rule, push);
+        push_path(self.request.path, self.request.path_rule, push);
         push(b"\n");
-        push_query(&query, push);
+        push_query(&self.query, push);
         push(b"\n");
-        headers.push(push);
+        self.headers.push(push);
         push(b"\n");
-        push(headers.names().as_bytes());
+        push(self.names.as_bytes());
         push(b"\n");
-        push(request.body.hex().as_bytes());
-    })
+        push(self.body.as_bytes());
+    }
+
+    /// Its hash; the text itself is nowhere in memory.
+    fn hash(&self) -> Sha256 {
+        Sha256::of_pieces(&|push| self.push(push))
+    }
 }
 
 /// Step 2: what is signed.
 #[must_use]
 pub fn string_to_sign(scope: &Scope<'_>, canonical_request: &WipedBuffer) -> String {
-    let hash = Sha256::of(canonical_request.as_slice()).hex();
-    format!("{ALGORITHM}\n{}\n{}\n{hash}", scope.date_time(), scope.text())
+    Written::new(scope).string_to_sign(Sha256::of(canonical_request.as_slice()))
 }
 
 /// Step 3: the signature, as hexadecimal digits.
@@ -169,17 +214,17 @@ impl SigningKey {
             push(b"AWS4");
             push(secret_access_key.expose().as_bytes());
         })?;
-        let date = scope.date();
-        let parts = [date.as_str(), scope.region, scope.service, TERMINATOR];
+        let scope_text = Written::new(scope);
+        let parts = [scope_text.date(), scope.region, scope.service, TERMINATOR];
         let key =
             parts.iter().fold(first, |key, part| WipedBuffer::copy_of(hmac(key.as_slice(), part.as_bytes()).as_ref()));
-        Ok(Self { key, scope: scope.text() })
+        Ok(Self { key, scope: scope_text.scope })
     }
 
     /// Whether it signs for `scope`: another day needs another one.
     #[must_use]
     pub fn is_for(&self, scope: &Scope<'_>) -> bool {
-        self.scope == scope.text()
+        self.scope == Written::new(scope).scope
     }
 }
 
@@ -214,19 +259,19 @@ pub fn sign_headers(
     scope: &Scope<'_>,
     key: &SigningKey,
 ) -> Result<SignedHeaders, SigV4Error> {
-    check(credentials, scope, key)?;
-    let date_time = scope.date_time();
-    let mut headers = request.headers.to_vec();
-    headers.push(("x-amz-date", &date_time));
+    let at = check(credentials, scope, key)?;
+    let mut headers = Vec::with_capacity(request.headers.len().saturating_add(2));
+    headers.extend_from_slice(request.headers);
+    headers.push(("x-amz-date", &at.date_time));
     if let Some(token) = credentials.session_token {
         headers.push(("x-amz-security-token", token.expose()));
     }
-    let names = Headers::new(&headers)?.names();
-    let canonical = canonical_request(&Request { headers: &headers, ..*request })?;
-    let signature = signature(key, &string_to_sign(scope, &canonical));
-    let credential = format!("{}/{}", credentials.access_key_id, scope.text());
-    let authorization = format!("{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}");
-    Ok(SignedHeaders { date_time, authorization })
+    let canonical = Canonical::new(&Request { headers: &headers, ..*request })?;
+    let signature = signature(key, &at.string_to_sign(canonical.hash()));
+    let (id, names) = (credentials.access_key_id, &canonical.names);
+    let authorization =
+        format!("{ALGORITHM} Credential={id}/{}, SignedHeaders={names}, Signature={signature}", at.scope);
+    Ok(SignedHeaders { date_time: at.date_time, authorization })
 }
 
 /// Signs a request in its query, to be used within `expires` seconds, and returns the whole query as sent.
@@ -240,41 +285,40 @@ pub fn sign_query(
     key: &SigningKey,
     expires: u32,
 ) -> Result<WipedBuffer, SigV4Error> {
-    check(credentials, scope, key)?;
+    let at = check(credentials, scope, key)?;
     if !(1..=MAX_EXPIRES).contains(&expires) {
         return Err(SigV4Error::Expires { expires });
     }
-    let credential = format!("{}/{}", credentials.access_key_id, scope.text());
-    let (date_time, expires) = (scope.date_time(), expires.to_string());
+    let credential = format!("{}/{}", credentials.access_key_id, at.scope);
+    let expires = expires.to_string();
     let names = Headers::new(request.headers)?.names();
     let mut query = request.query.to_vec();
     query.extend([
         ("X-Amz-Algorithm", ALGORITHM),
         ("X-Amz-Credential", &credential),
-        ("X-Amz-Date", &date_time),
+        ("X-Amz-Date", &at.date_time),
         ("X-Amz-Expires", &expires),
         ("X-Amz-SignedHeaders", &names),
     ]);
     if let Some(token) = credentials.session_token {
         query.push(("X-Amz-Security-Token", token.expose()));
     }
-    let canonical = canonical_request(&Request { query: &query, ..*request })?;
-    let signature = signature(key, &string_to_sign(scope, &canonical));
+    let canonical = Canonical::new(&Request { query: &query, ..*request })?;
+    let signature = signature(key, &at.string_to_sign(canonical.hash()));
     query.push(("X-Amz-Signature", &signature));
     written(&|push| push_query(&query, push))
 }
 
-fn check(credentials: &Credentials<'_>, scope: &Scope<'_>, key: &SigningKey) -> Result<(), SigV4Error> {
+/// Whether these may sign together, and the scope as it is signed.
+fn check(credentials: &Credentials<'_>, scope: &Scope<'_>, key: &SigningKey) -> Result<Written, SigV4Error> {
     scope.check()?;
     let id = credentials.access_key_id;
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(SigV4Error::AccessKeyId);
     }
-    if key.is_for(scope) { Ok(()) } else { Err(SigV4Error::OtherScope) }
+    let written = Written::new(scope);
+    if key.scope == written.scope { Ok(written) } else { Err(SigV4Error::OtherScope) }
 }
-
-/// Takes the pieces of a text one after the other.
-type Push<'a> = &'a mut dyn FnMut(&[u8]);
 
 /// A text that may hold secrets, in a buffer of exactly its size: its pieces are counted, then written.
 fn written(pieces: &dyn Fn(Push<'_>)) -> Result<WipedBuffer, SigV4Error> {
@@ -330,42 +374,45 @@ fn push_query(query: &[(&str, &str)], push: Push<'_>) {
     }
 }
 
-/// Headers by their names in lower case, each with its values in their order.
-struct Headers<'a>(Vec<(String, Vec<&'a str>)>);
+/// Headers in the order of their names in lower case; those of one name in their own order.
+struct Headers<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Headers<'a> {
-    fn new(headers: &[(&str, &'a str)]) -> Result<Self, SigV4Error> {
-        let mut sorted: Vec<(String, Vec<&'a str>)> = Vec::new();
+    fn new(headers: &[(&'a str, &'a str)]) -> Result<Self, SigV4Error> {
+        let mut sorted = Vec::with_capacity(headers.len());
         for (name, value) in headers {
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
                 return Err(SigV4Error::HeaderName);
             }
-            let name = name.to_ascii_lowercase();
+            let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+            let name = if is_lower { Cow::Borrowed(*name) } else { Cow::Owned(name.to_ascii_lowercase()) };
             // Rule: a header's value is printable ASCII. A line break would be another header.
-            if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-                return Err(SigV4Error::HeaderValue { name });
+            if !is_printable(value.as_bytes()) {
+                return Err(SigV4Error::HeaderValue { name: name.into_owned() });
             }
-            match sorted.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, values)) => values.push(value),
-                None => sorted.push((name, vec![value])),
-            }
+            sorted.push((name, *value));
         }
         if !sorted.iter().any(|(name, _)| name == "host") {
             return Err(SigV4Error::NoHost);
         }
+        // Stable: values of one name stay in their order.
         sorted.sort_by(|(name, _), (other, _)| name.cmp(other));
         Ok(Self(sorted))
     }
 
     fn names(&self) -> String {
-        self.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";")
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_ref()).collect();
+        names.dedup();
+        names.join(";")
     }
 
-    /// `name:value`, a line each; spaces around a value are left out, and several in it are one.
+    /// `name:value`, a line each name; spaces around a value are left out, and several in it are one.
     fn push(&self, push: Push<'_>) {
-        for (name, values) in &self.0 {
-            push(name.as_bytes());
-            for (position, value) in values.iter().enumerate() {
+        for same in self.0.chunk_by(|(name, _), (other, _)| name == other) {
+            for (position, (name, value)) in same.iter().enumerate() {
+                if position == 0 {
+                    push(name.as_bytes());
+                }
                 push(if position == 0 { b":" } else { b"," });
                 for (position, word) in value.split(' ').filter(|word| !word.is_empty()).enumerate() {
                     if position > 0 {
@@ -377,6 +424,21 @@ impl<'a> Headers<'a> {
             push(b"\n");
         }
     }
+}
+
+/// Whether every byte is one of ` ` to `~`. Eight are looked at in one step: a session token has a thousand.
+fn is_printable(text: &[u8]) -> bool {
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (eights, rest) = text.as_chunks();
+    let all = eights.iter().all(|eight| {
+        let eight = u64::from_ne_bytes(*eight);
+        // With its high bit set a byte lends nothing to its neighbour, and loses that bit if it was below a space.
+        let not_below = (eight | HIGH).wrapping_sub(u64::from_ne_bytes([b' '; 8]));
+        // DEL gains the high bit, whatever is not ASCII has it.
+        let above = eight | eight.wrapping_add(u64::from_ne_bytes([1; 8]));
+        not_below & !above & HIGH == HIGH
+    });
+    all && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Why a request is not signed. Nothing of a value is in it.

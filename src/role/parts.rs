@@ -15,12 +15,17 @@ use super::pods::PodTokens;
 
 /// What reads and verifies the token file, and what exchanges it for each credential.
 pub(crate) fn exchange(config: ExchangeConfig) -> Result<(FileTokenIngestor, Providers), Failure> {
-    let sts = logged("the STS", client(config.aws_ca_file.as_deref())?);
+    let sts_ca = config.aws_ca_file.as_deref();
+    let sts = logged("the STS", client(sts_ca)?);
     let mut providers = Providers::new();
     for (name, settings) in config.aws {
         providers = providers.with(name, Arc::new(AwsSts::new(settings, Arc::clone(&sts))?));
     }
-    let keys = key_source(&config.identity, config.aws_ca_file.as_deref())?;
+    let keys_ca = config.identity.ca_file.as_deref().or(sts_ca);
+    // The same roots are read once: with a system's bundle that is a good part of the time to the first credential.
+    let http =
+        || if keys_ca == sts_ca { Ok(Arc::clone(&sts)) } else { Ok(logged("the issuer's keys", client(keys_ca)?)) };
+    let keys = key_source_over(&config.identity, http)?;
     Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), providers))
 }
 

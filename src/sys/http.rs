@@ -183,9 +183,13 @@ impl UreqClient {
 
     /// Every setting of ureq whose default is wrong for us, in one place.
     fn config(&self, url: &ServiceUrl) -> Result<ureq::config::Config, HttpError> {
+        // Without TLS nobody is asked to vouch: then there is no root to read, and none that would vouch after all.
+        let is_tls = url.as_str().starts_with("https:");
+        let roots =
+            if is_tls { read_roots(&self.roots)? } else { RootCerts::from(std::iter::empty::<Certificate<'_>>()) };
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
-            .root_certs(read_roots(&self.roots)?)
+            .root_certs(roots)
             .unversioned_rustls_crypto_provider(tls::crypto_provider())
             .build();
         Ok(ureq::Agent::config_builder()

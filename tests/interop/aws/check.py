@@ -1,4 +1,5 @@
-"""Runs the real binary between real services and unmodified clients: moto and MinIO, boto3 and the AWS CLI.
+"""Runs the real binary between real services and unmodified clients: moto and MinIO, boto3, the AWS CLI
+and SDKs of other languages.
 
 SAFE_CONDUCT names the binary, TOOLS the folder with `minio`, WORK a folder of this run's own. Arguments are names of
 scenarios; without any, all run.
@@ -12,6 +13,7 @@ import traceback
 from pathlib import Path
 
 import doctor
+import on_clients
 import on_minio
 import on_moto
 import on_targets
@@ -57,7 +59,7 @@ def main():
     if checks.failed:
         checks.finish()
     scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS, *on_targets.SCENARIOS,
-                 *doctor.SCENARIOS]
+                 *on_clients.SCENARIOS, *doctor.SCENARIOS]
     wanted = sys.argv[1:]
     for scenario in scenarios:
         if wanted and scenario.__name__ not in wanted:

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 
@@ -62,6 +64,16 @@ class Moto:
         return len(re.findall(r'"POST / HTTP', self._process.errors()))
 
 
+class Signed(NamedTuple):
+    """One successful call of S3, as MinIO's audit log has it."""
+
+    at: float
+    api: str
+    name: str
+    key: str
+    """The access key id that it was signed with."""
+
+
 class Minio:
     """One MinIO server in role mode: every valid token of `issuer` may read and write. Signatures are checked."""
 
@@ -97,3 +109,11 @@ class Minio:
         """Whose session made each successful call of `api`, in order, by MinIO's own audit log: the token's subject."""
         return [entry.get("requestClaims", {}).get("sub") for entry in self.audit
                 if entry.get("api", {}).get("name") == api and entry["api"].get("statusCode") == 200]
+
+    def calls_by(self, agent, folder):
+        """The successful calls for objects in `folder` by whoever gives itself the name `agent`."""
+        return [Signed(datetime.fromisoformat(entry["time"]).timestamp(), entry["api"]["name"], entry["api"]["object"],
+                       entry["accessKey"])
+                for entry in self.audit
+                if entry.get("api", {}).get("object", "").startswith(f"{folder}/")
+                and entry["api"].get("statusCode") == 200 and agent in entry.get("userAgent", "")]
