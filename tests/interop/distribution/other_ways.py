@@ -12,7 +12,7 @@ from volume import TokenVolume, Volume
 
 COUNT = 10
 DRIVER, EXECUTOR = "driver.job.test", "executor.job.test"
-UNREACHABLE, IDENTITY_REFUSED, CONFIGURATION = 69, 77, 78
+IDENTITY_REFUSED, CONFIGURATION = 77, 78
 POD_AUDIENCE = "safe-conduct.test"
 ONE_POLL = 5 + 2
 """`distribution.pollInterval` of a small job, and what an ask takes: by then all have used the files that are there now."""
@@ -77,7 +77,7 @@ def rotated_certificates(checks, bench):
             "distribution_tls_keyFile": stale.directory / "tls.key"}
         _is_refused(fleet, "stale", CONFIGURATION, "ASK_KEY_REFUSED", **own)
     with checks.that("an executor with the job's key file is refused by a driver with certificates"):
-        _is_refused(fleet, "key-file", UNREACHABLE, "ASK_OTHER_PROOF")
+        _is_refused(fleet, "key-file", CONFIGURATION, "ASK_OTHER_PROOF")
     _verdicts(checks, fleet, "certificates")
 
 
@@ -113,7 +113,7 @@ def executors_tokens(checks, bench):
     with checks.that("an executor of another namespace is refused"):
         _is_refused(fleet, "foreign", IDENTITY_REFUSED, "REFUSED_TOKEN", **theirs("foreign", namespace="other"))
     with checks.that("an executor with the job's key file is refused by a driver that wants tokens"):
-        _is_refused(fleet, "key-file", UNREACHABLE, "ASK_OTHER_PROOF")
+        _is_refused(fleet, "key-file", CONFIGURATION, "ASK_OTHER_PROOF")
     _verdicts(checks, fleet, "tokens")
 
 
