@@ -1,0 +1,248 @@
+"""The same cases before each server: what it gives, what it refuses, and what the binary refuses before it is asked."""
+
+import json
+import subprocess
+import sys
+from typing import Callable, NamedTuple
+
+import boto3
+
+from checks import equal, holds
+from front import Front
+from job import AUDIENCE, BINARY, Job
+from processes import clean_environment
+from refused import nothing_served, refused
+from services import BUCKET, ROOT, client
+from servers import CEPH_KEYS
+
+SUBJECT = "system:serviceaccount:spark:driver"
+SERVICE, IDENTITY, CONFIGURATION = 76, 77, 78
+
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": [f"arn:aws:s3:::{BUCKET}/inside/*"]}]})
+
+# What an executor's command finds in the store: for each object what it reads, or the store's refusal.
+READER = """
+import boto3, json, sys
+from botocore.exceptions import ClientError
+s3, found = boto3.client("s3"), {}
+for name in sys.argv[2:]:
+    try:
+        s3.put_object(Bucket=sys.argv[1], Key=name, Body=name.encode())
+        found[name] = s3.get_object(Bucket=sys.argv[1], Key=name)["Body"].read().decode()
+    except ClientError as why:
+        found[name] = why.response["Error"]["Code"]
+print(json.dumps([s3._request_signer._credentials.access_key, found]))
+"""
+
+
+class Case(NamedTuple):
+    name: str
+    """What `cannot` of a server says about it."""
+    sentence: str
+    run: Callable
+
+
+class Trial:
+    """One job before one server."""
+
+    def __init__(self, bench, server, name, token=None, front=None, refuses=None, **settings):
+        self.server, self.bench = server, bench
+        more = {"refuses": refuses, "subject": SUBJECT} if server.name == "Ceph" else {}
+        self.front = server.front(**more, **(front or {}))
+        self.volume = bench.volume(f"{server.name}-{name}", SUBJECT, **(token or {}))
+        self.job = Job(bench.root, f"{server.name}-{name}", bench.issuer.url, self.volume.file, self.front.url,
+                       **{"role": server.role, "s3": server.store, "aws_caFile": bench.roots} | settings)
+
+    def resolve(self, **environment):
+        """`safe-conduct resolve`: exit status, code, what it printed."""
+        run = subprocess.run([BINARY, "resolve", "--properties-file", self.job.properties()], capture_output=True,
+                             text=True, timeout=60, check=False, env=clean_environment() | environment)
+        for secret in (self.volume.file.read_text(), *self.front.secrets):
+            holds(secret not in run.stderr, "a secret is on standard error")
+        code = run.stderr.partition("error[")[2].partition("]")[0]
+        if run.returncode:
+            equal(run.stdout, "", "standard output of what failed")
+            holds("\nhint: " in run.stderr, "no line `hint: ...`")
+        return run.returncode, code, json.loads(run.stdout) if run.stdout else None
+
+    def read(self, *names):
+        """What boto3 under an executor finds under these names: its access key id, and {name: text or code}."""
+        self.job.start_driver()
+        command = self.job.executor("reader", sys.executable, "-c", READER, BUCKET, *names).process
+        equal(command.wait(60), 0, f"exit status of the command, with {command.errors()[-500:]}")
+        self.job.stop()
+        return json.loads(command.output())
+
+    def end(self):
+        self.front.stop()
+
+
+def _resolved(trial):
+    """The credential that `resolve` prints, which is the one that the server gave out last."""
+    status, code, credential = trial.resolve()
+    equal((status, code), (0, ""), "exit status and code")
+    equal(credential["AccessKeyId"], trial.front.keys()[-1], "access key id")
+    return credential
+
+
+def success(bench, server):
+    trial = Trial(bench, server, "success")
+    if server.store:
+        key, found = trial.read("inside/1", "outside/1")
+        equal(found, {name: name for name in ("inside/1", "outside/1")}, "objects")
+        equal([key], trial.front.keys(), "access key ids")
+    else:
+        equal(_resolved(trial), _recorded(server, "AssumeRoleWithWebIdentity"), "credential")
+    call = trial.front.calls[0]
+    equal((call.form["RoleArn"], call.form["WebIdentityToken"]), (server.role, trial.volume.file.read_text()), "form")
+    equal(call.path, "/", "path")
+    trial.end()
+
+
+def _recorded(server, action):
+    """Exactly what stands in the recorded answer; the nanoseconds are cut off."""
+    return {"Version": 1, "AccessKeyId": CEPH_KEYS[action], "SecretAccessKey": "MADEUP" + "0" * 34,
+            "SessionToken": "made&up=", "Expiration": f"{server.expiry}Z"}
+
+
+def chain(bench, server):
+    trial = Trial(bench, server, "chain", aws_chain_1_roleArn=server.other_role, aws_region="eu-central-1",
+                  aws_chain_1_externalId="ours")
+    credential = _resolved(trial)
+    first, second = trial.front.calls
+    equal((first.action, second.action), ("AssumeRoleWithWebIdentity", "AssumeRole"), "actions")
+    equal((second.form["RoleArn"], second.form["ExternalId"]), (server.other_role, "ours"), "form of the second")
+    holds("WebIdentityToken" not in second.form, "the second call carries the token")
+    line, = trial.job.audit()
+    equal((line["role"], line["credential_id"]), (server.other_role, second.key), "the audit's credential")
+    equal([(step["role"], step["credential_id"]) for step in line["via"]], [(server.role, first.key)], "its steps")
+    if server.store:
+        sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1",
+                           aws_access_key_id=credential["AccessKeyId"], aws_session_token=credential["SessionToken"],
+                           aws_secret_access_key=credential["SecretAccessKey"])
+        holds(":assumed-role/second/" in sts.get_caller_identity()["Arn"], "the server knows another role")
+    else:
+        equal(credential, _recorded(server, "AssumeRole"), "credential")
+    trial.end()
+
+
+def chain_refused(bench, server):
+    if server.name != "MinIO":
+        return False
+    trial = Trial(bench, server, "chain-refused", aws_chain_1_roleArn="arn:minio:iam:::role/second")
+    equal(trial.resolve(), (SERVICE, "STS_CHAIN_DENIED", None), "outcome")
+    equal([call.action for call in trial.front.calls], ["AssumeRoleWithWebIdentity", "AssumeRole"], "actions")
+    trial.end()
+    return True
+
+
+def policy(bench, server):
+    for name in ("inside/2", "outside/2"):
+        client(server.url, *ROOT).put_object(Bucket=BUCKET, Key=name, Body=b"before")
+    wide = Trial(bench, server, "wide")
+    _, found = wide.read("inside/2", "outside/2")
+    equal(found, {"inside/2": "inside/2", "outside/2": "outside/2"}, "objects without a session policy")
+    wide.end()
+    file = bench.root / "policy.json"
+    file.write_text(POLICY)
+    file.chmod(0o600)
+    narrow = Trial(bench, server, "narrow", aws_policyFile=file)
+    key, found = narrow.read("inside/2", "outside/2")
+    equal(found, {"inside/2": "inside/2", "outside/2": "AccessDenied"}, "objects with a session policy")
+    equal((narrow.front.calls[0].form["Policy"], [key]), (POLICY, narrow.front.keys()), "policy and access key id")
+    narrow.end()
+
+
+def managed_policies(bench, server):
+    trial = Trial(bench, server, "managed", aws_policyArns="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    equal(trial.resolve(), (SERVICE, "STS_ANSWER_POLICY", None), "outcome")
+    trial.end()
+
+
+def _before(name, status, code, token=None, **settings):
+    """The binary refuses by itself: the server is never asked."""
+    def run(bench, server):
+        trial = Trial(bench, server, f"own-{name}", token=token, **settings)
+        equal(trial.resolve(), (status, code, None), "outcome")
+        equal(trial.front.calls, [], "calls")
+        trial.end()
+    return run
+
+
+def _by_the_server(name, token=None, edit=None, **settings):
+    """The server refuses, and the code says for what."""
+    def run(bench, server):
+        own = {key: value(server) if callable(value) else value for key, value in settings.items()}
+        front = {"edit": lambda form: edit(bench, server, form)} if edit else None
+        trial = Trial(bench, server, name.replace(" ", "-"), token=token, front=front, refuses=name, **own)
+        driver = trial.job.start_driver(wait=False)
+        refused(driver, SERVICE if name != "expired" or server.name == "Ceph" else IDENTITY, server.codes[name])
+        equal(len(trial.front.calls), 1, "calls")
+        nothing_served(trial.job)
+        trial.end()
+    return run
+
+
+def _expired(bench, server, form):
+    """What a server sees whose clock is ahead: the same token, run out."""
+    return form | {"WebIdentityToken": bench.issuer.mint(SUBJECT, life=-120)}
+
+
+def _without(claim):
+    def edit(bench, server, form):
+        return form | {"WebIdentityToken": bench.issuer.mint_without(SUBJECT, claim)}
+    return edit
+
+
+def _too_long(bench, server, form):
+    return form | {"DurationSeconds": "31536001"}
+
+
+def no_role(bench, server):
+    trial = Trial(bench, server, "no-role",
+                  front={"edit": lambda form: {name: form[name] for name in form if name != "RoleArn"}})
+    equal(trial.resolve(), (69, "STS_UNAVAILABLE", None), "outcome")
+    trial.end()
+
+
+def unknown_action(bench, server):
+    trial = Trial(bench, server, "unknown-action", front={"edit": lambda form: form | {"Action": "NoSuchAction"}})
+    equal(trial.resolve(), (CONFIGURATION, "STS_ANSWER_MALFORMED", None), "outcome")
+    trial.end()
+
+
+CASES = [
+    Case("success", "a driver's credential is the one that was given out, and opens the store where there is one", success),
+    Case("chain", "a chained role: two calls, one credential, and an audit line that names both", chain),
+    Case("policy", "a session policy narrows: the store itself refuses the object outside it", policy),
+    Case("managed policies", "managed policies that it passes over are an error: STS_ANSWER_POLICY", managed_policies),
+    Case("own", "an expired token is refused before any call: TOKEN_EXPIRED",
+         _before("expired", IDENTITY, "TOKEN_EXPIRED", {"life": -120})),
+    Case("own", "a token for another audience is refused before any call: TOKEN_AUDIENCE",
+         _before("audience", IDENTITY, "TOKEN_AUDIENCE", {"audience": "somebody-else"})),
+    Case("own", "a forged token is refused before any call: TOKEN_SIGNATURE",
+         _before("forged", IDENTITY, "TOKEN_SIGNATURE", {"forged": True})),
+    Case("own", "a duration of 43201 s is refused before any call: CONFIG_INVALID_VALUE",
+         _before("duration", CONFIGURATION, "CONFIG_INVALID_VALUE", aws_durationSeconds="43201")),
+    Case("expired", "a token that is expired by the server's clock", _by_the_server("expired", edit=_expired)),
+    Case("audience", "an audience that the server does not know", _by_the_server(
+        "audience", {"audience": "somebody-else"}, identityToken_audience="somebody-else")),
+    Case("forged", "a forged token, let through by dangerouslySkipSignature", _by_the_server(
+        "forged", {"forged": True}, identityToken_dangerouslySkipSignature="true")),
+    Case("role", "an unknown role", _by_the_server("role", role=lambda server: server.other_role)),
+    Case("duration", "a duration that is too long for the server", _by_the_server("duration", edit=_too_long)),
+]
+
+
+def run(checks, bench, wanted):
+    for case in CASES:
+        for server in bench.servers:
+            if wanted and not any(part in case.sentence for part in wanted):
+                continue
+            if case.name in server.cannot:
+                print(f"--   sts: {server.name}: {case.sentence}: cannot be shown, {server.cannot[case.name]}", flush=True)
+                continue
+            code = server.codes.get(case.name)
+            with checks.that(f"{server.name}: {case.sentence}{f': {code}' if code else ''}"):
+                case.run(bench, server)
