@@ -8,7 +8,11 @@ faults: `all`, or `few` (one for each number). Arguments are parts of the names 
 import os
 import shutil
 import signal
+import socket
+import ssl
 import sys
+import threading
+import warnings
 from pathlib import Path
 
 import faults
@@ -17,7 +21,7 @@ import renewals
 import servers
 import table
 from checks import Checks, equal
-from front import CERTIFICATES
+from front import CERTIFICATES, OLD_TLS, context
 from issuer import Issuer
 from volume import TokenVolume
 from web import Reply, Server
@@ -58,6 +62,8 @@ def main():
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGALRM, _stop)
     signal.alarm(MOST_SECONDS)
+    # ssl says of TLS 1.0 and 1.1 that they are old; here they are wanted.
+    warnings.simplefilter("ignore", DeprecationWarning)
     root = Path(os.environ["WORK"]) / "run"
     shutil.rmtree(root, ignore_errors=True)
     checks = Checks("sts")
@@ -70,12 +76,28 @@ def main():
     chosen = every if os.environ.get("FAULTS", "all") == "all" else _one_for_each_number(every)
     wanted = sys.argv[1:]
     table.run(checks, bench, wanted)
+    with checks.that("the servers of TLS 1.0 and 1.1 are real: a client of theirs is served"):
+        old_servers_are_real()
     renewals.run(checks, bench, [fault for fault in chosen if _named(fault.name, wanted)])
     with checks.that("nobody went where a redirect or a document pointed"):
         equal(bench.trapped, [], "requests")
     if not wanted:
         numbers_of_bad_inputs.run(checks, REPOSITORY, every)
     checks.finish()
+
+
+def old_servers_are_real():
+    for name, version in OLD_TLS.items():
+        ours, theirs = socket.socketpair()
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.load_verify_locations(CERTIFICATES / "ca.pem")
+        client.set_ciphers("ALL:@SECLEVEL=0")
+        client.minimum_version = client.maximum_version = version
+        server = threading.Thread(target=lambda: context(name).wrap_socket(theirs, server_side=True).sendall(b"old"))
+        server.start()
+        with client.wrap_socket(ours, server_hostname="127.0.0.1") as link:
+            equal((link.recv(3), link.version()), (b"old", version.name.replace("_", ".")), "what is served, and how")
+        server.join()
 
 
 def _named(name, wanted):

@@ -42,6 +42,8 @@ class Fault(NamedTuple):
     """Between the connection and the failure."""
     pause: float = 0
     """Seconds in which it is not asked again, because the service said so."""
+    lasts: float = 0
+    """Seconds for which it stays."""
     said: bool = True
     """Whether the token may be sent: never to a peer that has not proved itself."""
 
@@ -167,11 +169,12 @@ def _late(seconds):
     return send
 
 
-def _endless(head, piece):
+def _endless(start, piece, pause=0):
     def send(link, answer, call):
-        link.send(b"HTTP/1.1 200 OK\r\n" + head)
+        link.send(start)
         while True:
-            link.send(piece * 1000)
+            link.send(piece)
+            time.sleep(pause)
     return send
 
 
@@ -246,6 +249,7 @@ def connections(trap):
         _again(216, "a head of 1 B/s", "HTTP_TIMEOUT", _slowly(0), seconds=SLOW),
         _again(217, "a body of 1 B/s", "HTTP_TIMEOUT", _slowly(1), seconds=SLOW),
         _again(219, "a reset after the request", "HTTP_DISCONNECTED", _part(0, "reset")),
+        _again(219, "a reset after each request for 30 s", "HTTP_DISCONNECTED", _part(0, "reset"), lasts=30),
         _again(219, "a reset in the head", "HTTP_DISCONNECTED", _part(0.5, "reset")),
         _again(219, "a reset in the body", "HTTP_DISCONNECTED", _part(1.5, "reset")),
         _again(227, "an end after the request", "HTTP_DISCONNECTED", _part(0, "end")),
@@ -253,21 +257,21 @@ def connections(trap):
         _again(227, "an end in the body", "HTTP_DISCONNECTED", _part(1.5, "end")),
         _again(227, "an end in the body without TLS's farewell", "HTTP_DISCONNECTED", _part(1.5, "cut")),
         _again(228, "an end in a body without a length", "STS_ANSWER_CUT", _unmarked(0.6, "end")),
-        _again(228, "the same without TLS's farewell", "HTTP_DISCONNECTED", _unmarked(0.6, "cut")),
-        _again(228, "a whole body without a length, and without TLS's farewell", "HTTP_DISCONNECTED",
-               _unmarked(1, "cut")),
+        _again(228, "the same without TLS's farewell", "STS_ANSWER_CUT", _unmarked(0.6, "cut")),
+        # Nothing is missing: the document itself says where it ends.
+        _taken(228, "a whole body without a length, and without TLS's farewell", _unmarked(1, "cut")),
     ]
 
 
 def framings():
     """Heads and bodies that are too long, or that can be read in two ways."""
     bomb = gzip.compress(b"\0" * 10_000_000)
-    chunk = b"4\r\nxxxx\r\n"
     return [
         _again(220, "a head of 2 MB", "HTTP_HEAD_TOO_LONG", _as(head=f"X: {'x' * 2_000_000}\r\n")),
         _again(221, "5,000 headers", "HTTP_PROTOCOL", _as(head="X: y\r\n" * 5000)),
-        _again(222, "chunks for ever", "HTTP_BODY_TOO_LONG", _endless(b"Transfer-Encoding: chunked\r\n\r\n", chunk)),
-        _again(222, "a body for ever", "HTTP_BODY_TOO_LONG", _endless(b"\r\n", b"x" * 100)),
+        _again(222, "chunks for ever", "HTTP_BODY_TOO_LONG", _endless(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\nxxxx\r\n" * 1000)),
+        _again(222, "a body for ever", "HTTP_BODY_TOO_LONG", _endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000)),
         _again(260, "a text of 1 MB", "HTTP_BODY_TOO_LONG",
                _changed("</AssumeRoleWithWebIdentityResult>", f"<x>{'x' * 1_000_000}</x>{{0}}")),
         _again(223, "a chunk of size zz", "HTTP_PROTOCOL", _chunked("zz")),
@@ -286,7 +290,8 @@ def framings():
         _taken(None, "chunks of the right size", _chunked("{:x}")),
         _taken(230, "one interim answer", lambda link, answer, call: link.send(
             b"HTTP/1.1 100 Continue\r\n\r\n" + whole(answer))),
-        _again(230, "interim answers for ever", "HTTP_HEAD_TOO_LONG", _endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
+        _again(230, "an interim answer every 0.1 s", "HTTP_TIMEOUT",
+               _endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1), seconds=SLOW),
         _again(231, "10 MB in 10 KB of gzip", "HTTP_CONTENT_ENCODING",
                _as(head="Content-Encoding: gzip\r\n", body=bomb)),
     ]
@@ -400,7 +405,7 @@ def chains(skewed):
     """What happens to the second call of a chain. `skewed` is MinIO's recorded answer to a clock that is wrong."""
     return [
         _again(281, "a clock that is 15 minutes off", "STS_CLOCK", _as(403, body=skewed), action="AssumeRole"),
-        Fault("a session token with line ends, that is to be signed", (283,), "STS_SIGN", NEVER,
+        Fault("a session token with line ends, that would be signed", (283,), "STS_ANSWER_MALFORMED", NEVER,
               _changed("(?<=<SessionToken>)[^<]+", "{0}&#13;&#10;x-amz-acl: public"),
               action="AssumeRoleWithWebIdentity"),
         _never(237, "a role that does not let the role before it in", "STS_CHAIN_DENIED", _as(

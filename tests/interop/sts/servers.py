@@ -24,8 +24,9 @@ class MotoServer:
     name = "moto"
     role = AWS_ROLE
     other_role = "arn:aws:iam::210987654321:role/second"
-    codes = {}
+    refuses = {"no role": (69, "STS_GATEWAY"), "unknown action": (78, "STS_ANSWER_MALFORMED")}
     cannot = {
+        "refused chain": "it refuses none",
         "policy": "every key may read and write everything",
         "expired": NO_LOOK, "audience": NO_LOOK, "forged": NO_LOOK, "no expiry": NO_LOOK,
         "role": "it takes any role", "duration": "it takes any duration",
@@ -46,13 +47,13 @@ class MinioServer:
 
     name = "MinIO"
     other_role = "arn:minio:iam:::role/no-such-role-anywhere"
-    codes = {"expired": "STS_EXPIRED_TOKEN", "audience": "STS_AUDIENCE", "forged": "STS_TOKEN_SIGNATURE",
-             "role": "STS_UNKNOWN_ROLE", "duration": "STS_DURATION_REFUSED", "no expiry": "STS_INVALID_PARAMETER"}
-    cannot = {
-        "chain": "it refuses AssumeRole to a credential of a web identity",
-        "no role": "it says 400 like others; see an unknown role",
-        "unknown action": "it says 400 like others",
+    refuses = {
+        "expired": (77, "STS_EXPIRED_TOKEN"), "audience": (76, "STS_AUDIENCE"), "forged": (76, "STS_TOKEN_SIGNATURE"),
+        "role": (76, "STS_UNKNOWN_ROLE"), "duration": (76, "STS_DURATION_REFUSED"),
+        "no expiry": (76, "STS_INVALID_PARAMETER"), "no role": (76, "STS_UNKNOWN_ROLE"),
+        "unknown action": (76, "STS_INVALID_PARAMETER"),
     }
+    cannot = {"chain": "it refuses AssumeRole to a credential of a web identity"}
 
     def __init__(self, bench):
         self._server = Minio(Path(os.environ["TOOLS"]) / "minio", bench.root / "services", bench.root / "minio-data",
@@ -72,15 +73,16 @@ class CephServer:
     role = CEPH_ROLE
     other_role = "arn:aws:iam:::role/second"
     store = None
-    codes = {"expired": "STS_ACCESS_DENIED", "audience": "STS_ACCESS_DENIED", "forged": "STS_ACCESS_DENIED",
-             "role": "STS_UNKNOWN_ROLE", "duration": "STS_CONFIGURATION"}
-    refusals = {"expired": ("AccessDenied", 403), "audience": ("AccessDenied", 403), "forged": ("AccessDenied", 403),
-                "role": ("NoSuchEntity", 404), "duration": ("InvalidArgument", 400)}
-    cannot = {
-        "policy": NO_STORE, "identity": NO_STORE,
-        "managed policies": "not recorded", "no expiry": "not recorded", "no role": "not recorded",
-        "unknown action": "not recorded",
+    refuses = {
+        "expired": (76, "STS_ACCESS_DENIED"), "audience": (76, "STS_ACCESS_DENIED"), "forged": (76, "STS_ACCESS_DENIED"),
+        "role": (76, "STS_UNKNOWN_ROLE"), "duration": (76, "STS_CONFIGURATION"),
     }
+    _sends = {
+        "expired": ("AccessDenied", 403), "audience": ("AccessDenied", 403), "forged": ("AccessDenied", 403),
+        "role": ("NoSuchEntity", 404), "duration": ("InvalidArgument", 400),
+    }
+    cannot = {"policy": NO_STORE} | dict.fromkeys(
+        ("refused chain", "managed policies", "no expiry", "no role", "unknown action"), "no such answer was recorded")
 
     def __init__(self, bench):
         self._issuer = bench.issuer
@@ -89,7 +91,7 @@ class CephServer:
         """Answers with credentials for `subject`, or with the refusal of this case."""
         def answer(form):
             if refuses:
-                code, status = self.refusals[refuses]
+                code, status = self._sends[refuses]
                 return Answer(status, _recorded("ceph-error").replace(b"AccessDenied", code.encode()))
             name = {"AssumeRoleWithWebIdentity": "ceph", "AssumeRole": "ceph-assume-role"}[form["Action"]]
             body = _recorded(name).replace(b"system:serviceaccount:spark:driver", subject.encode())

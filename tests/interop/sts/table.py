@@ -8,15 +8,15 @@ from typing import Callable, NamedTuple
 import boto3
 
 from checks import equal, holds
-from front import Front
-from job import AUDIENCE, BINARY, Job
+from job import BINARY, Job
 from processes import clean_environment
 from refused import nothing_served, refused
 from services import BUCKET, ROOT, client
 from servers import CEPH_KEYS
+from web import Reply, Server
 
 SUBJECT = "system:serviceaccount:spark:driver"
-SERVICE, IDENTITY, CONFIGURATION = 76, 77, 78
+UNREACHABLE, SERVICE, IDENTITY, CONFIGURATION = 69, 76, 77, 78
 
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": [f"arn:aws:s3:::{BUCKET}/inside/*"]}]})
@@ -58,6 +58,7 @@ class Trial:
         """`safe-conduct resolve`: exit status, code, what it printed."""
         run = subprocess.run([BINARY, "resolve", "--properties-file", self.job.properties()], capture_output=True,
                              text=True, timeout=60, check=False, env=clean_environment() | environment)
+        self.said = run.stderr
         for secret in (self.volume.file.read_text(), *self.front.secrets):
             holds(secret not in run.stderr, "a secret is on standard error")
         code = run.stderr.partition("error[")[2].partition("]")[0]
@@ -128,13 +129,10 @@ def chain(bench, server):
 
 
 def chain_refused(bench, server):
-    if server.name != "MinIO":
-        return False
     trial = Trial(bench, server, "chain-refused", aws_chain_1_roleArn="arn:minio:iam:::role/second")
     equal(trial.resolve(), (SERVICE, "STS_CHAIN_DENIED", None), "outcome")
     equal([call.action for call in trial.front.calls], ["AssumeRoleWithWebIdentity", "AssumeRole"], "actions")
     trial.end()
-    return True
 
 
 def policy(bench, server):
@@ -171,50 +169,72 @@ def _before(name, status, code, token=None, **settings):
 
 
 def _by_the_server(name, token=None, edit=None, **settings):
-    """The server refuses, and the code says for what."""
+    """The server itself refuses, after one call, and the code says for what."""
     def run(bench, server):
         own = {key: value(server) if callable(value) else value for key, value in settings.items()}
-        front = {"edit": lambda form: edit(bench, server, form)} if edit else None
+        front = {"edit": lambda form: edit(bench, form)} if edit else None
         trial = Trial(bench, server, name.replace(" ", "-"), token=token, front=front, refuses=name, **own)
-        driver = trial.job.start_driver(wait=False)
-        refused(driver, SERVICE if name != "expired" or server.name == "Ceph" else IDENTITY, server.codes[name])
+        status, code = server.refuses[name]
+        if status == UNREACHABLE:
+            # A driver would go on asking.
+            equal(trial.resolve(), (status, code, None), "outcome")
+        else:
+            refused(trial.job.start_driver(wait=False), status, code)
+            nothing_served(trial.job)
         equal(len(trial.front.calls), 1, "calls")
-        nothing_served(trial.job)
         trial.end()
     return run
 
 
-def _expired(bench, server, form):
+def _expired(bench, form):
     """What a server sees whose clock is ahead: the same token, run out."""
     return form | {"WebIdentityToken": bench.issuer.mint(SUBJECT, life=-120)}
 
 
-def _without(claim):
-    def edit(bench, server, form):
-        return form | {"WebIdentityToken": bench.issuer.mint_without(SUBJECT, claim)}
-    return edit
+def _without_expiry(bench, form):
+    return form | {"WebIdentityToken": bench.issuer.without("exp", form["WebIdentityToken"])}
 
 
-def _too_long(bench, server, form):
+def _too_long(bench, form):
     return form | {"DurationSeconds": "31536001"}
 
 
-def no_role(bench, server):
-    trial = Trial(bench, server, "no-role",
-                  front={"edit": lambda form: {name: form[name] for name in form if name != "RoleArn"}})
-    equal(trial.resolve(), (69, "STS_UNAVAILABLE", None), "outcome")
-    trial.end()
+def _without_role(bench, form):
+    return {name: value for name, value in form.items() if name != "RoleArn"}
 
 
-def unknown_action(bench, server):
-    trial = Trial(bench, server, "unknown-action", front={"edit": lambda form: form | {"Action": "NoSuchAction"}})
-    equal(trial.resolve(), (CONFIGURATION, "STS_ANSWER_MALFORMED", None), "outcome")
-    trial.end()
+def _unknown_action(bench, form):
+    return form | {"Action": "NoSuchAction"}
+
+
+def endpoints_that_cannot_be(checks, bench, server):
+    """Bad inputs 207 and 208: nothing is sent."""
+    places = {
+        "207, an endpoint without TLS": "http://sts.example.org", "208, an endpoint with a user": "https://PLANTED@127.0.0.1",
+        "208, an endpoint with a query": "https://127.0.0.1/?PLANTED=1", "208, an endpoint with a fragment":
+        "https://127.0.0.1/#PLANTED",
+    }
+    for n, (name, url) in enumerate(places.items()):
+        with checks.that(f"{name} is refused and not repeated: CONFIG_INVALID_VALUE"):
+            trial = Trial(bench, server, f"endpoint-{n}", aws_stsEndpoint=url)
+            equal(trial.resolve(), (CONFIGURATION, "CONFIG_INVALID_VALUE", None), "outcome")
+            holds("PLANTED" not in trial.said, "the URL is repeated")
+            trial.end()
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        with checks.that(f"209, {name} is passed over: the server is asked, and nobody else"):
+            trial, asked = Trial(bench, server, f"proxy-{name}"), []
+            proxy = Server(lambda request: asked.append(request) or Reply(502))
+            status, code, credential = trial.resolve(**{name: proxy.url})
+            equal((status, code, asked), (0, "", []), "exit status, code, and what the proxy was asked")
+            equal(credential["AccessKeyId"], trial.front.keys()[-1], "access key id")
+            proxy.stop()
+            trial.end()
 
 
 CASES = [
     Case("success", "a driver's credential is the one that was given out, and opens the store where there is one", success),
     Case("chain", "a chained role: two calls, one credential, and an audit line that names both", chain),
+    Case("refused chain", "a chain that it refuses: STS_CHAIN_DENIED", chain_refused),
     Case("policy", "a session policy narrows: the store itself refuses the object outside it", policy),
     Case("managed policies", "managed policies that it passes over are an error: STS_ANSWER_POLICY", managed_policies),
     Case("own", "an expired token is refused before any call: TOKEN_EXPIRED",
@@ -232,17 +252,22 @@ CASES = [
         "forged", {"forged": True}, identityToken_dangerouslySkipSignature="true")),
     Case("role", "an unknown role", _by_the_server("role", role=lambda server: server.other_role)),
     Case("duration", "a duration that is too long for the server", _by_the_server("duration", edit=_too_long)),
+    Case("no expiry", "a token without an expiry", _by_the_server("no expiry", edit=_without_expiry)),
+    Case("no role", "a question without a role", _by_the_server("no role", edit=_without_role)),
+    Case("unknown action", "a question that it does not know", _by_the_server("unknown action", edit=_unknown_action)),
 ]
 
 
 def run(checks, bench, wanted):
     for case in CASES:
+        if wanted and not any(part in case.sentence for part in wanted):
+            continue
         for server in bench.servers:
-            if wanted and not any(part in case.sentence for part in wanted):
-                continue
             if case.name in server.cannot:
                 print(f"--   sts: {server.name}: {case.sentence}: cannot be shown, {server.cannot[case.name]}", flush=True)
                 continue
-            code = server.codes.get(case.name)
-            with checks.that(f"{server.name}: {case.sentence}{f': {code}' if code else ''}"):
+            code = server.refuses.get(case.name)
+            with checks.that(f"{server.name}: {case.sentence}{f': {code[1]}' if code else ''}"):
                 case.run(bench, server)
+    if not wanted:
+        endpoints_that_cannot_be(checks, bench, bench.minio)
