@@ -158,10 +158,10 @@ impl ServiceCredential {
     }
 }
 
-/// The bundle: at most one credential a scheme.
+/// The bundle: at most one credential a scheme. A clone shares it.
 #[derive(Debug, Clone, Default)]
 pub struct UserCredentials {
-    schemes: BTreeMap<Scheme, Arc<ServiceCredential>>,
+    schemes: Arc<BTreeMap<Scheme, Arc<ServiceCredential>>>,
 }
 
 impl UserCredentials {
@@ -174,7 +174,7 @@ impl UserCredentials {
     /// The same bundle with `credential` as the one for `scheme`.
     #[must_use]
     pub fn with(mut self, scheme: Scheme, credential: Arc<ServiceCredential>) -> Self {
-        self.schemes.insert(scheme, credential);
+        Arc::make_mut(&mut self.schemes).insert(scheme, credential);
         self
     }
 
@@ -199,7 +199,9 @@ impl UserCredentials {
     #[must_use]
     pub fn servable(&self, at: Moment) -> Self {
         let schemes = self.schemes.iter().filter(|(_, credential)| !credential.servable_for(at).is_zero());
-        Self { schemes: schemes.map(|(scheme, credential)| (scheme.clone(), Arc::clone(credential))).collect() }
+        Self {
+            schemes: Arc::new(schemes.map(|(scheme, credential)| (scheme.clone(), Arc::clone(credential))).collect()),
+        }
     }
 
     /// Writes the bundle: a count, then for each scheme its name, expiry and properties.
@@ -208,7 +210,7 @@ impl UserCredentials {
     /// [`FrameError`] if it does not fit into the frame.
     pub fn encode(&self, to: &mut FieldWriter) -> Result<(), FrameError> {
         to.count(self.schemes.len())?;
-        for (scheme, credential) in &self.schemes {
+        for (scheme, credential) in self.schemes.iter() {
             to.text(scheme.as_str())?;
             to.u64(credential.expires_at.unix_seconds())?;
             to.count(credential.properties.len())?;
@@ -233,7 +235,7 @@ impl UserCredentials {
         learned: Moment,
     ) -> Result<Self, CredentialError> {
         let count = from.count(MAX_SCHEMES)?;
-        let mut bundle = Self::new();
+        let mut schemes = BTreeMap::new();
         for _ in 0..count {
             let scheme = Scheme::new(from.text()?).map_err(CredentialError::Name)?;
             let expires_at = Timestamp::from_unix_seconds(from.u64()?).ok_or(CredentialError::ExpiryRange)?;
@@ -249,11 +251,11 @@ impl UserCredentials {
                 }
             }
             let credential = Arc::new(ServiceCredential::new(properties, expires_at, learned)?);
-            if bundle.schemes.insert(scheme.clone(), credential).is_some() {
+            if schemes.insert(scheme.clone(), credential).is_some() {
                 return Err(CredentialError::Duplicate { scheme });
             }
         }
-        Ok(bundle)
+        Ok(Self { schemes: Arc::new(schemes) })
     }
 }
 

@@ -38,6 +38,8 @@ pub mod manager;
 pub mod name;
 pub mod provider;
 pub mod secret;
+#[cfg(test)]
+mod simulation;
 pub mod sink;
 pub mod status;
 pub mod store;

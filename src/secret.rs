@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// A secret text: an identity token, a secret key, a session token, an endpoint token.
 ///
@@ -67,7 +67,7 @@ impl fmt::Debug for Secret {
 /// It never grows: a growing `Vec` would leave unwiped copies behind.
 pub struct WipedBuffer {
     // A boxed slice is wiped once; a `Vec` would be twice, its content and then its capacity.
-    bytes: Zeroizing<Box<[u8]>>,
+    bytes: Box<[u8]>,
     length: usize,
 }
 
@@ -75,19 +75,21 @@ impl WipedBuffer {
     /// An empty buffer that can hold `capacity` bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { length: 0, ..Self::zeroed(capacity) }
+        let mut buffer = Self::zeroed(capacity);
+        buffer.length = 0;
+        buffer
     }
 
     /// A buffer that is full of `length` zero bytes, for a reader to write into.
     #[must_use]
     pub fn zeroed(length: usize) -> Self {
-        Self { bytes: Zeroizing::new(vec![0; length].into_boxed_slice()), length }
+        Self { bytes: vec![0; length].into_boxed_slice(), length }
     }
 
     /// A buffer that is full of `bytes`. The caller wipes its own copy, if it has to be.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
-        Self { bytes: Zeroizing::new(Box::from(bytes)), length: bytes.len() }
+        Self { bytes: Box::from(bytes), length: bytes.len() }
     }
 
     /// Appends `bytes`.
@@ -127,6 +129,14 @@ impl WipedBuffer {
     /// [`std::str::Utf8Error`] says where the text stops being UTF-8, never what stands there.
     pub fn to_secret(&self) -> Result<Secret, std::str::Utf8Error> {
         std::str::from_utf8(self.as_slice()).map(Secret::from_text)
+    }
+}
+
+impl Drop for WipedBuffer {
+    fn drop(&mut self) {
+        // As a slice: zeroize wipes one in a piece, but a box byte by byte, which for 8 KiB takes as long as a request.
+        let bytes: &mut [u8] = &mut self.bytes;
+        bytes.zeroize();
     }
 }
 
@@ -201,6 +211,21 @@ mod tests {
         assert_eq!(buffer.bytes.as_ref(), b"secret\0\0", "the rest is wiped");
         buffer.truncate(9);
         assert_eq!(buffer.as_slice(), b"secret", "it never grows");
+    }
+
+    #[test]
+    fn what_a_dropped_buffer_held_is_gone_from_memory() {
+        use std::os::unix::fs::FileExt;
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let mut seen = vec![0; 1000];
+        let buffer = WipedBuffer::copy_of(&[0xa5; 1000]);
+        let address = buffer.as_slice().as_ptr().addr() as u64;
+        memory.read_exact_at(&mut seen, address).unwrap();
+        assert!(seen.iter().all(|byte| *byte == 0xa5), "it can be seen while it is there");
+        drop(buffer);
+        memory.read_exact_at(&mut seen, address).unwrap();
+        // The allocator keeps its own notes at the start of what is free.
+        assert!(seen.iter().skip(64).all(|byte| *byte == 0));
     }
 
     #[test]

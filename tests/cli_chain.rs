@@ -11,6 +11,7 @@ mod tokens;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -263,6 +264,9 @@ fn settings_that_cannot_work_are_refused_before_anything_is_sent_also_bad_inputs
     job.folder.write("no-version.json", br#"{"Statement":[],"Id":"PLANTED"}"#);
     let missing = format!("policyFile={}", job.folder.path("missing.json").display());
     let no_version = format!("policyFile={}", job.folder.path("no-version.json").display());
+    let shared = job.folder.write("shared.json", POLICY.as_bytes());
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o620)).unwrap();
+    let shared = format!("policyFile={}", shared.display());
     let region = "region=eu-central-1";
     let conflict = |key: &str| {
         format!(
@@ -279,6 +283,7 @@ fn settings_that_cannot_work_are_refused_before_anything_is_sent_also_bad_inputs
         (["stsEndpoint=https://sts.test/?a=PLANTED", region], "error[CONFIG_INVALID_VALUE]".to_owned()),
         (["stsEndpoint=https://sts.test/#PLANTED", region], "error[CONFIG_INVALID_VALUE]".to_owned()),
         ([region, &missing], "error[FILE_NOT_FOUND]".to_owned()),
+        ([region, &shared], "error[FILE_WRITABLE_BY_OTHERS]".to_owned()),
         ([region, &no_version], "the policy's Version is not 2012-10-17 or 2008-10-17".to_owned()),
         ([region, "policyArns=PLANTED"], "an ARN is not of the form".to_owned()),
         ([region, "chain.2.roleArn=arn:aws:iam::210987654321:role/one"], "aws.chain.1.roleArn is not set".to_owned()),

@@ -152,7 +152,7 @@ fn wake_ups_that_nobody_asks_for_never_block() {
 
 #[test]
 fn the_process_is_not_dumpable_and_only_without_a_command_is_the_core_limit_lowered() {
-    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, setrlimit};
     let _alone = alone();
     let before = getrlimit(Resource::Core);
     harden(true).unwrap();
@@ -160,6 +160,14 @@ fn the_process_is_not_dumpable_and_only_without_a_command_is_the_core_limit_lowe
     assert_eq!(getrlimit(Resource::Core), before, "a command would inherit it");
     harden(false).unwrap();
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+    // A soft limit that is too low for our threads is raised; one that is not is left as it is.
+    let open = getrlimit(Resource::Nofile);
+    for (current, expected) in [(100, 160), (159, 160), (160, 160), (161, 161)] {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..open }).unwrap();
+        harden(false).unwrap();
+        assert_eq!(getrlimit(Resource::Nofile), Rlimit { current: Some(expected), ..open });
+    }
+    setrlimit(Resource::Nofile, open).unwrap();
     let (events, _) = Events::listen().unwrap();
     assert_eq!(status(&events, &shell("test -r /proc/$$/environ")), 0, "a command is dumpable as usual");
 }

@@ -141,6 +141,44 @@ fn an_ask_with_a_token_is_these_bytes_and_no_ask_for_those_who_want_none() {
     assert_eq!(refused, Err(MessageError::Frame(FrameError::Trailing)));
 }
 
+/// Refusals with reasons 2 to 6: only the last byte differs.
+const REFUSED_FOR: [(&[u8], Refusal); 5] = [
+    (b"SC\x01\x04\0\0\0\x11\0\0\0\0\x6b\x03\x4c\x53\0\0\0\0\0\0\x75\x30\x02", Refusal::Protocol),
+    (b"SC\x01\x04\0\0\0\x11\0\0\0\0\x6b\x03\x4c\x53\0\0\0\0\0\0\x75\x30\x03", Refusal::TokenRequired),
+    (b"SC\x01\x04\0\0\0\x11\0\0\0\0\x6b\x03\x4c\x53\0\0\0\0\0\0\x75\x30\x04", Refusal::TokenRefused),
+    (b"SC\x01\x04\0\0\0\x11\0\0\0\0\x6b\x03\x4c\x53\0\0\0\0\0\0\x75\x30\x05", Refusal::TokenUnchecked),
+    (b"SC\x01\x04\0\0\0\x11\0\0\0\0\x6b\x03\x4c\x53\0\0\0\0\0\0\x75\x30\x06", Refusal::Other { reason: 6 }),
+];
+
+#[test]
+fn refusals_for_other_reasons_are_these_bytes() {
+    for (bytes, refusal) in REFUSED_FOR {
+        assert_eq!(Reply::Refused(refusal).encode(timing()).unwrap().as_slice(), bytes);
+        assert!(read_answer(bytes).unwrap().ends_with(&format!("Refused({refusal:?})")));
+    }
+}
+
+// As ASK_WITH_TOKEN, with a bundle in hand: 24 bytes more.
+const ASK_WITH_VERSION_AND_TOKEN: &[u8] = b"SC\x01\x05\0\0\0\x2c\
+    \0\x01\
+    \x06exec-1\
+    \x01\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\0\0\0\0\0\0\x01\x02\
+    \0\x08aa.bb.cc";
+
+#[test]
+fn an_ask_with_a_version_and_a_token_is_these_bytes() {
+    let token = Secret::from_text("aa.bb.cc");
+    assert_eq!(ask(Some(version(258))).encode_with_token(&token).unwrap().as_slice(), ASK_WITH_VERSION_AND_TOKEN);
+    let read = read_ask_with_token(ASK_WITH_VERSION_AND_TOKEN);
+    assert_eq!(read, Ok((ask(Some(version(258))), Some("aa.bb.cc".to_owned()))));
+    let mut newer = ASK_WITH_VERSION_AND_TOKEN.to_vec();
+    newer[9] = 2;
+    assert_eq!(read_ask_with_token(&newer), Err(MessageError::Protocol { protocol: 2 }));
+    newer[9] = 1;
+    newer[3] = 6;
+    assert_eq!(read_ask_with_token(&newer), Err(MessageError::Kind { kind: 6 }));
+}
+
 #[test]
 fn reasons_of_refusals_are_these_numbers() {
     for (refusal, number) in [

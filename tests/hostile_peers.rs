@@ -32,7 +32,7 @@ const LONG: Duration = Duration::from_secs(20);
 const FAR_OFF: Duration = Duration::from_secs(3600);
 
 /// Short enough to wait for.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(400);
 
 fn limits(threads: usize, limit: Duration) -> ServerLimits {
     ServerLimits { threads, authenticate: limit, exchange: limit }
@@ -325,8 +325,9 @@ fn a_flipped_bit_anywhere_in_a_session_never_gets_an_answer() {
     for flip in (0..length).step_by(7) {
         let (port, thread) = relay(address, Some(flip));
         let answered = ask(port);
-        // TLS ignores the version in the record's header (RFC 8446, section 5.1) and in the dummy ChangeCipherSpec.
-        let ignored = matches!(flip, 1 | 2);
+        // TLS ignores the version in a record's header (RFC 8446, section 5.1): in that of the hello, which has 215
+        // bytes, and in that of the dummy ChangeCipherSpec behind it.
+        let ignored = matches!(flip, 1 | 2 | 216 | 217);
         assert!(ignored || answered.is_err(), "byte {flip}: {answered:?}");
         thread.join().unwrap();
     }

@@ -184,7 +184,8 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     let audited = audit.0.lock().unwrap().clone();
     let bundle_bytes = String::from_utf8_lossy(body.body()).into_owned();
 
-    // The control: what must hold a secret does, so the search can find one.
+    // The control: what must hold a secret does, so the search can find one. In "debug" is what types print: bad input
+    // 326.
     assert!(holds(&answer, SECRET_KEY) && holds(&answer, SESSION_TOKEN) && holds(&bundle_bytes, SECRET_KEY));
     assert!(holds(&written, endpoint_token.expose()));
     assert!(logged.contains("credential until") && audited.contains("\"event\":\"exchange\""), "{logged}{audited}");

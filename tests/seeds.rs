@@ -20,6 +20,8 @@ mod json;
 mod jwks;
 #[path = "properties/jwt.rs"]
 mod jwt;
+#[path = "properties/message.rs"]
+mod message;
 #[path = "support/oracle.rs"]
 mod oracle;
 #[path = "properties/pem.rs"]
@@ -58,6 +60,7 @@ const PROPERTIES: &[(&str, Property)] = &[
     ("json", json::check),
     ("jwks", jwks::check),
     ("jwt", jwt::check),
+    ("message", message::check),
     ("pem", pem::check),
     ("properties", properties::check),
     ("rfc3339", rfc3339::check),

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use safe_conduct::Secret;
 use safe_conduct::audit::NoAudit;
-use safe_conduct::credential::{AcceptedProperties, ServiceCredential, UserCredentials, s3a};
+use safe_conduct::credential::{AcceptedProperties, s3a};
 use safe_conduct::distribute::{
-    Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress, ServerSettings,
+    Answer, ClientSettings, DriverAddress, DriverProof, DriverServer, ExecutorClient, ExecutorProof, ListenAddress,
+    ServerSettings,
 };
 use safe_conduct::name::{ExecutorName, PropertyName, Scheme};
-use safe_conduct::store::{CredentialStore, Epoch};
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::file;
 use safe_conduct::sys::job_keys::new_job_keys;
 use safe_conduct::sys::random::SystemRandomness;
-use safe_conduct::time::Clock;
+
+mod stored;
 
 /// Threads that ask, and threads that serve: the driver has 32.
 const CLIENTS: usize = 16;
@@ -39,20 +39,14 @@ fn main() {
     file::create_new(&folder.0.join("driver.pem"), driver.as_slice()).unwrap();
     file::create_new(&folder.0.join("executors.pem"), executors.as_slice()).unwrap();
     let clock = Arc::new(SystemClock::new());
-    let store = Arc::new(CredentialStore::new());
-    let at = clock.moment();
-    let values = [(s3a::ACCESS_KEY, 20), (s3a::SECRET_KEY, 40), (s3a::SESSION_TOKEN, 1300)];
-    let values =
-        values.map(|(name, length)| (PropertyName::new(name).unwrap(), Secret::from_text(&"x".repeat(length))));
-    let credential = ServiceCredential::new(values.into(), at.wall.plus(Duration::from_secs(3600)), at).unwrap();
-    store.publish(Epoch([1; 16]), UserCredentials::new().with(Scheme::s3a(), Arc::new(credential)));
     let settings = ServerSettings {
         listen: ListenAddress::Exactly(([127, 0, 0, 1], 0).into()),
         proof: DriverProof::KeyFile(folder.0.join("driver.pem")),
         poll_interval: Duration::from_secs(60),
     };
     let random = Arc::new(SystemRandomness::new());
-    let server = DriverServer::start(settings, store, clock.clone(), random, Arc::new(NoAudit)).unwrap();
+    let server =
+        DriverServer::start(settings, stored::store(&*clock), clock.clone(), random, Arc::new(NoAudit)).unwrap();
     let client = ClientSettings {
         driver: DriverAddress::new("127.0.0.1", server.local_addr().port()).unwrap(),
         proof: ExecutorProof::KeyFile(folder.0.join("executors.pem")),

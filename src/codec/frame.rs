@@ -21,6 +21,9 @@ pub const HEADER_LENGTH: usize = 8;
 /// Longest body: a bundle of a few credentials has under 10 KiB; the cap is checked before any memory is taken.
 pub const MAX_BODY: usize = 64 * 1024;
 
+/// What a writer has at first: a bundle of one scheme fits. All of it is zeroed and wiped for each frame.
+const FIRST_CAPACITY: usize = 2 * 1024;
+
 /// What a frame's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -60,7 +63,7 @@ impl Header {
     }
 }
 
-/// Writes a body's fields into wiped memory of a fixed size.
+/// Writes a body's fields into wiped memory: when it is full, they move into more of it, and the old is wiped.
 #[derive(Debug)]
 pub struct FieldWriter(WipedBuffer);
 
@@ -68,7 +71,7 @@ impl FieldWriter {
     /// An empty body.
     #[must_use]
     pub fn new() -> Self {
-        Self(WipedBuffer::with_capacity(MAX_BODY))
+        Self(WipedBuffer::with_capacity(FIRST_CAPACITY))
     }
 
     /// Bytes of a fixed length, without a length in front.
@@ -76,7 +79,16 @@ impl FieldWriter {
     /// # Errors
     /// [`FrameError::TooLong`] if the body is full, here and in all the others.
     pub fn fixed(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
-        self.0.push(bytes).map_err(|_| FrameError::TooLong)
+        if self.0.push(bytes).is_ok() {
+            return Ok(());
+        }
+        let length = self.0.as_slice().len().checked_add(bytes.len());
+        let length = length.filter(|length| *length <= MAX_BODY).ok_or(FrameError::TooLong)?;
+        // Doubled, so that many small fields do not make many moves.
+        let mut larger = WipedBuffer::with_capacity(length.next_power_of_two());
+        let moved = larger.push(self.0.as_slice()).and_then(|()| larger.push(bytes));
+        self.0 = larger;
+        moved.map_err(|_| FrameError::TooLong)
     }
 
     /// One byte.
@@ -278,6 +290,18 @@ mod tests {
         let mut full = FieldWriter::new();
         assert_eq!(full.fixed(&[0; MAX_BODY]), Ok(()));
         assert_eq!(full.u8(0), Err(FrameError::TooLong));
+        assert_eq!(full.body(), [0; MAX_BODY], "as it was");
+    }
+
+    #[test]
+    fn a_body_that_grows_keeps_every_field() {
+        let (mut body, mut expected) = (FieldWriter::new(), Vec::new());
+        for number in 0..(MAX_BODY / 8) as u64 {
+            body.u64(number).unwrap();
+            expected.extend(number.to_be_bytes());
+        }
+        assert_eq!(body.body(), expected);
+        assert_eq!(body.u8(0), Err(FrameError::TooLong));
     }
 
     #[test]

@@ -352,31 +352,39 @@ pub enum JsonValue<'a> {
 /// One JSON object with these members, in wiped memory that is sized first.
 #[must_use]
 pub fn credential_json(members: &[(&str, JsonValue<'_>)]) -> WipedBuffer {
-    // The worst case of a character is its six-character escape, `\u001f`; of a number, 20 digits.
-    let worst = |text: &str| text.len().saturating_mul(6).saturating_add(2);
+    // Secrets seldom have a character that is escaped. The worst one takes six: `\u001f`.
+    let written = credential_json_of(members, 1).or_else(|| credential_json_of(members, 6));
+    // Text and numbers always have a JSON form, so there is one.
+    written.unwrap_or_else(|| WipedBuffer::with_capacity(0))
+}
+
+/// The object, if it fits where each character takes at most `width` bytes.
+fn credential_json_of(members: &[(&str, JsonValue<'_>)], width: usize) -> Option<WipedBuffer> {
+    let room = |text: &str| text.len().saturating_mul(width).saturating_add(2);
     let lengths = members.iter().map(|(name, value)| {
         let length = match value {
-            JsonValue::Text(text) => worst(text),
-            JsonValue::Secret(secret) => worst(secret.expose()),
+            JsonValue::Text(text) => room(text),
+            JsonValue::Secret(secret) => room(secret.expose()),
+            // 20 digits at most.
             JsonValue::Number(_) => 20,
         };
-        worst(name).saturating_add(length).saturating_add(2)
+        room(name).saturating_add(length).saturating_add(2)
     });
     let mut out = WipedBuffer::with_capacity(lengths.fold(2, usize::saturating_add));
-    // Writing cannot fail: there is room for the worst case, and text and numbers always have a JSON form.
-    let _ = out.push(b"{");
+    out.push(b"{").ok()?;
     for (index, (name, value)) in members.iter().enumerate() {
-        let _ = out.push(if index == 0 { b"" } else { b"," });
-        let _ = serde_json::to_writer(&mut out, name);
-        let _ = out.push(b":");
-        let _ = match value {
+        out.push(if index == 0 { b"" } else { b"," }).ok()?;
+        serde_json::to_writer(&mut out, name).ok()?;
+        out.push(b":").ok()?;
+        match value {
             JsonValue::Text(text) => serde_json::to_writer(&mut out, text),
             JsonValue::Secret(secret) => serde_json::to_writer(&mut out, secret.expose()),
             JsonValue::Number(number) => serde_json::to_writer(&mut out, number),
-        };
+        }
+        .ok()?;
     }
-    let _ = out.push(b"}");
-    out
+    out.push(b"}").ok()?;
+    Some(out)
 }
 
 /// One line of JSON, member by member. For audit lines: never for secrets, since its memory grows.

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use crate::codec::frame::MAX_BODY;
 use crate::credential::AcceptedProperties;
+use crate::distribute::asking::{Asking, Notice, Received};
 use crate::distribute::message::{Ask, Reply};
-use crate::distribute::pace::{Heard, Pace, Turn};
 use crate::distribute::proof::Rotated;
 use crate::distribute::wire::{PeerFault, read_frame};
-use crate::distribute::{AskError, DriverAddress, ExecutorProof, Refusal};
-use crate::error::{Actionable, Facts};
+use crate::distribute::{AskError, AskOutcome, DriverAddress, ExecutorProof, Refusal};
 use crate::name::ExecutorName;
-use crate::store::{Applied, CredentialStore, Version, VersionedCredentials};
+use crate::store::{CredentialStore, Version, VersionedCredentials};
 use crate::sys::random::Random;
 use crate::sys::tls::{Connector, TlsError};
 use crate::time::Clock;
@@ -83,48 +82,6 @@ pub enum Answer {
     },
 }
 
-/// What came of one ask of the loop.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum AskOutcome {
-    /// The driver sent a bundle.
-    Bundle {
-        /// Which.
-        version: Version,
-        /// What the store did with it.
-        applied: Applied,
-    },
-    /// The store has the newest bundle.
-    Unchanged,
-    /// The driver has nothing for us.
-    Refused(Refusal),
-    /// There was no answer.
-    Failed(AskError),
-}
-
-impl AskOutcome {
-    /// Which of [`ASK_OUTCOMES`](crate::distribute::ASK_OUTCOMES) it is.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Bundle { .. } => "bundle",
-            Self::Unchanged => "unchanged",
-            Self::Refused(_) => "refused",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    /// What is wrong and what it means, if something is.
-    #[must_use]
-    pub fn trouble(&self) -> Option<(&dyn fmt::Display, Facts)> {
-        match self {
-            Self::Bundle { .. } | Self::Unchanged => None,
-            Self::Refused(refusal) => Some((refusal, refusal.facts())),
-            Self::Failed(error) => Some((error, error.facts())),
-        }
-    }
-}
-
 /// Asks the driver for credentials.
 pub struct ExecutorClient {
     settings: ClientSettings,
@@ -161,14 +118,23 @@ impl ExecutorClient {
     /// # Errors
     /// [`AskError`] if there is no answer, or none that may be used.
     pub fn ask(&self, have: Option<Version>) -> Result<Answer, AskError> {
-        let ask = Ask { executor: self.settings.name.clone(), have };
+        let Received { reply, timing, .. } = self.exchange(&Ask { executor: self.settings.name.clone(), have })?;
+        let next_ask = timing.next_ask;
+        Ok(match reply {
+            Reply::Bundle(bundle) => Answer::Bundle { bundle, next_ask },
+            Reply::Unchanged => Answer::Unchanged { next_ask },
+            Reply::Refused(refusal) => Answer::Refused { refusal, next_ask },
+        })
+    }
+
+    fn exchange(&self, ask: &Ask) -> Result<Received, AskError> {
         let ask = match self.settings.proof.token()? {
             None => ask.encode(),
             Some(token) => ask.encode_with_token(&token),
         };
         let ask = ask.map_err(AskError::Ask)?;
         // Credentials age from before the connection: they were certainly not made later for us.
-        let asked_at = self.clock.moment().monotonic;
+        let asked = self.clock.moment();
         let socket = self.connect()?;
         let connected = self.proof.current().connect(socket, self.limits.authenticate);
         let mut stream = connected.map_err(|error| self.in_handshake(error))?;
@@ -178,17 +144,14 @@ impl ExecutorClient {
         let written = stream.write_all(ask.as_slice());
         let (header, body) = read_frame(&mut stream, MAX_BODY).map_err(|fault| match (fault, written) {
             (PeerFault::Tls(TlsError::RefusedByPeer), _) => AskError::KeyRefused { driver: self.driver() },
-            (PeerFault::Tls(_), Err(error)) | (PeerFault::Tls(error), Ok(())) => self.on_the_wire(error),
+            (PeerFault::Tls(error @ TlsError::OtherProof), _)
+            | (PeerFault::Tls(_), Err(error))
+            | (PeerFault::Tls(error), Ok(())) => self.on_the_wire(error),
             (PeerFault::Message(error), _) => AskError::Answer(error),
         })?;
-        let decoded = Reply::decode(header.kind, body.as_slice(), &self.settings.accepted, asked_at);
+        let decoded = Reply::decode(header.kind, body.as_slice(), &self.settings.accepted, asked.monotonic);
         let (reply, timing) = decoded.map_err(AskError::Answer)?;
-        let next_ask = timing.next_ask;
-        Ok(match reply {
-            Reply::Bundle(bundle) => Answer::Bundle { bundle, next_ask },
-            Reply::Unchanged => Answer::Unchanged { next_ask },
-            Reply::Refused(refusal) => Answer::Refused { refusal, next_ask },
-        })
+        Ok(Received { reply, timing, asked })
     }
 
     /// Starts a thread that asks at once, then again and again, and puts what it gets into `store`. `notify` is
@@ -205,44 +168,18 @@ impl ExecutorClient {
         let signal = Arc::new(Signal::default());
         let waiting = Arc::clone(&signal);
         let spawned = std::thread::Builder::new().name("ask".to_owned()).spawn(move || {
-            let mut pace = Pace::new(self.settings.poll_interval);
+            let ClientSettings { driver, name, poll_interval, .. } = self.settings.clone();
+            let mut asking = Asking::new(driver, name, poll_interval, store);
             while !waiting.is_stopped() {
-                let (outcome, heard) = self.ask_once(&store);
-                notify(&outcome);
-                let at = self.clock.moment();
-                // What has expired already does not hurry us: the driver has nothing newer, or it would have come.
-                let remaining = store.newest().and_then(|held| held.credentials.servable(at).servable_for(at));
-                let step = pace.after(heard, remaining, random.fraction());
-                self.say(step.turn, &outcome);
+                let received = self.exchange(&asking.ask());
+                let step = asking.heard(received, self.clock.moment(), random.fraction());
+                notify(&step.outcome);
+                step.notices.iter().for_each(Notice::say);
                 waiting.wait(step.wait);
             }
         });
         let thread = spawned.map_err(|error| AskError::Thread { kind: error.kind() })?;
         Ok(RunningClient { signal, thread: Some(thread) })
-    }
-
-    /// Asks and applies.
-    fn ask_once(&self, store: &CredentialStore) -> (AskOutcome, Heard) {
-        match self.ask(store.newest().map(|held| held.version)) {
-            Ok(Answer::Bundle { bundle, next_ask }) => {
-                let version = bundle.version;
-                let applied = store.apply(bundle, self.clock.moment());
-                (AskOutcome::Bundle { version, applied }, Heard::Answer { next_ask })
-            }
-            Ok(Answer::Unchanged { next_ask }) => (AskOutcome::Unchanged, Heard::Answer { next_ask }),
-            Ok(Answer::Refused { refusal, next_ask }) => (AskOutcome::Refused(refusal), Heard::Refusal { next_ask }),
-            Err(error) => (AskOutcome::Failed(error), Heard::Failure),
-        }
-    }
-
-    fn say(&self, turn: Option<Turn>, outcome: &AskOutcome) {
-        match (turn, outcome.trouble()) {
-            (Some(Turn::Degraded), Some((what, facts))) => {
-                log::warn!("{what} [{}]; asking on. {}", facts.code, facts.remedy);
-            }
-            (Some(Turn::Recovered), _) => log::info!("driver {} answers again", self.settings.driver),
-            (Some(Turn::Degraded), None) | (None, _) => {}
-        }
     }
 
     /// The name is resolved anew at each ask: a driver that is started again has another address.
@@ -268,7 +205,7 @@ impl ExecutorClient {
             TlsError::PeerUnknown => AskError::DriverUnknown { driver: self.driver() },
             TlsError::PeerCertificate { fault } => AskError::DriverCertificate { driver: self.driver(), fault },
             TlsError::Handshake | TlsError::RefusedByPeer => AskError::NotADriver { driver: self.driver() },
-            TlsError::TimedOut | TlsError::Broken { .. } => self.on_the_wire(error),
+            TlsError::TimedOut | TlsError::Broken { .. } | TlsError::OtherProof => self.on_the_wire(error),
         }
     }
 
@@ -276,6 +213,7 @@ impl ExecutorClient {
         let driver = self.driver();
         match error {
             TlsError::TimedOut => AskError::TimedOut { driver },
+            TlsError::OtherProof => AskError::OtherProof { driver },
             TlsError::Broken { kind } => AskError::Broken { driver, kind },
             TlsError::PeerUnknown
             | TlsError::PeerCertificate { .. }

@@ -119,6 +119,11 @@ pub enum AskError {
         /// Which driver.
         driver: DriverAddress,
     },
+    /// The driver proves itself in another way than this executor, or wants another proof of it.
+    OtherProof {
+        /// Which driver.
+        driver: DriverAddress,
+    },
     /// Whoever answers there does not speak our protocol.
     NotADriver {
         /// Where.
@@ -155,6 +160,9 @@ impl fmt::Display for AskError {
                 write!(f, "the certificate of what answers at {driver} is refused: {fault}")
             }
             Self::KeyRefused { driver } => write!(f, "driver {driver} refused this executor's key or certificate"),
+            Self::OtherProof { driver } => {
+                write!(f, "driver {driver} and this executor are set to prove themselves in different ways")
+            }
             Self::NotADriver { driver } => write!(f, "what answers at {driver} does not speak our protocol"),
             Self::TimedOut { driver } => write!(f, "driver {driver} did not answer in time"),
             Self::Broken { driver, kind } => write!(f, "the connection to driver {driver} broke: {kind}"),
@@ -177,6 +185,7 @@ impl std::error::Error for AskError {
             | Self::DriverUnknown { .. }
             | Self::DriverCertificate { .. }
             | Self::KeyRefused { .. }
+            | Self::OtherProof { .. }
             | Self::NotADriver { .. }
             | Self::TimedOut { .. }
             | Self::Broken { .. } => None,
@@ -234,6 +243,12 @@ impl Actionable for AskError {
                 Fault::Configuration,
                 Retry::Never,
                 "Mount the executors.pem that belongs to the driver's key file; with certificates, the driver's log says why.",
+            ),
+            Self::OtherProof { .. } => Facts::new(
+                "ASK_OTHER_PROOF",
+                Fault::Configuration,
+                Retry::Never,
+                "Set the same way on both sides, and only that: distribution.keyFile, distribution.tls.* or distribution.executorToken.*.",
             ),
             Self::NotADriver { .. } => Facts::new(
                 "ASK_NOT_A_DRIVER",

@@ -30,11 +30,16 @@
 //!             3 token required, 4 token refused, 5 token cannot be checked now
 //! ```
 //!
-//! `now` and `expires at` are seconds since 1970 by the driver's clock, `next ask` is in milliseconds from now.
+//! `now` and `expires at` are seconds since 1970 by the driver's clock, `next ask` is in milliseconds from now. An
+//! executor counts `expires at` less `now` down by its monotonic clock too, and says when its wall clock is further than
+//! 15 s from `now`. A driver whose clock is set gives its bundle a new number, so that it is counted anew.
 //!
 //! Old and new: a driver answers an ask with another protocol number with `refused`, reason 2, and reads no further,
 //! so what follows the number is free to change. An executor takes a reason that it does not know as a refusal. Any
 //! other unknown kind, version, flag, length or trailing byte ends the connection: neither side guesses.
+//!
+//! What is asked and answered is decided in `asking` and `answering`, which know no connection; `client` and `server`
+//! hold the connections.
 //!
 //! # Rates
 //!
@@ -43,6 +48,8 @@
 //! of an executor: its memory does not grow with their number.
 
 mod address;
+pub(crate) mod answering;
+pub(crate) mod asking;
 mod client;
 mod error;
 mod gate;
@@ -56,9 +63,10 @@ mod server;
 mod wire;
 
 pub use address::{AddressError, DEFAULT_PORT, DriverAddress, ListenAddress};
+pub use asking::AskOutcome;
 #[doc(hidden)]
 pub use client::ClientLimits;
-pub use client::{Answer, AskOutcome, ClientSettings, ExecutorClient, RunningClient};
+pub use client::{Answer, ClientSettings, ExecutorClient, RunningClient};
 pub use error::{AskError, ServeError};
 pub use message::{MessageError, Refusal};
 pub use peer::{PeerRefusal, PeerVerifier};

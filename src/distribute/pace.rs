@@ -88,7 +88,7 @@ impl Pace {
         let (wait, degraded) = match heard {
             Heard::Answer { next_ask } => (self.after_answer(next_ask, remaining), false),
             Heard::Refusal { next_ask } => (self.after_answer(next_ask, remaining), true),
-            Heard::Failure => (self.after_failure(random), true),
+            Heard::Failure => (self.after_failure(remaining, random), true),
         };
         let turn = match (std::mem::replace(&mut self.degraded, degraded), degraded) {
             (false, true) => Some(Turn::Degraded),
@@ -103,11 +103,13 @@ impl Pace {
         next_ask.min(bounded(self.longest, remaining)).max(LEAST)
     }
 
-    /// 1 s, doubling to 30 s, with full jitter, but never under 1 s.
-    fn after_failure(&mut self, random: Fraction) -> Duration {
+    /// 1 s, doubling to 30 s, with full jitter, but never under 1 s. While something can be served, at most a quarter of
+    /// what remains: a driver that is back before the end must be noticed before it too.
+    fn after_failure(&mut self, remaining: Option<Duration>, random: Fraction) -> Duration {
         let doubled = 2u32.saturating_pow(self.failures);
         self.failures = self.failures.saturating_add(1);
-        random.of(LEAST.saturating_mul(doubled).min(LONGEST_BACKOFF)).max(LEAST)
+        let longest = bounded(LONGEST_BACKOFF, remaining.filter(|left| !left.is_zero()));
+        random.of(LEAST.saturating_mul(doubled).min(longest)).max(LEAST)
     }
 }
 
@@ -126,6 +128,31 @@ mod tests {
         assert_eq!(next_ask(MINUTE, Some(seconds(3600)), Fraction::ZERO), seconds(30));
         assert_eq!(next_ask(MINUTE, Some(seconds(3600)), Fraction::ONE), seconds(60));
         assert_eq!(next_ask(MINUTE, Some(seconds(3600)), Fraction::MIDDLE).as_secs(), 44);
+    }
+
+    #[test]
+    fn a_thousand_executors_that_start_together_do_not_come_back_together() {
+        // Each has another random number, from nothing to the whole in even steps.
+        let random = |number: u32| Fraction(u16::try_from(number * 65).unwrap());
+        let most_in_a_second = |waits: &mut dyn Iterator<Item = Duration>| {
+            let mut seconds = std::collections::BTreeMap::new();
+            waits.for_each(|wait| *seconds.entry(wait.as_secs()).or_insert(0) += 1);
+            seconds.into_values().max().unwrap_or(0)
+        };
+        // After a burst at the start, and after a renewal that came early: both are answers with the next ask in them.
+        let spread = most_in_a_second(&mut (0..1000).map(|n| next_ask(MINUTE, Some(seconds(3600)), random(n))));
+        assert!(spread <= 40, "{spread} of 1,000 in one of 30 seconds");
+        let refused = most_in_a_second(&mut (0..1000).map(|n| next_ask_when_refused(random(n))));
+        assert!(refused <= 260, "{refused} of 1,000 in one of 4 seconds");
+        // While a driver is started again: the sixth failure in a row.
+        let failed = most_in_a_second(&mut (0..1000).map(|n| {
+            let mut pace = Pace::new(MINUTE);
+            for _ in 0..5 {
+                let _ = pace.after(Heard::Failure, None, random(n));
+            }
+            pace.after(Heard::Failure, None, random(n)).wait
+        }));
+        assert!(failed <= 80, "{failed} of 1,000 in one of 30 seconds");
     }
 
     #[test]
@@ -164,6 +191,18 @@ mod tests {
         }
         let _ = pace.after(Heard::Answer { next_ask: seconds(20) }, None, Fraction::ONE);
         assert_eq!(pace.after(Heard::Failure, None, Fraction::ONE).wait, seconds(1), "an answer starts it anew");
+    }
+
+    #[test]
+    fn failures_wait_at_most_a_quarter_of_what_can_still_be_served_and_as_usual_when_nothing_can() {
+        let wait = |remaining| {
+            let mut pace = Pace { longest: MINUTE, failures: 9, degraded: true };
+            pace.after(Heard::Failure, remaining, Fraction::ONE).wait
+        };
+        assert_eq!(wait(Some(seconds(3600))), seconds(30));
+        assert_eq!(wait(Some(seconds(40))), seconds(10));
+        assert_eq!(wait(Some(seconds(2))), seconds(1), "never under a second");
+        assert_eq!(wait(Some(Duration::ZERO)), seconds(30), "nothing is left to save");
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::audit::{AuditEvent, AuditLog, ExecutorIdentity};
+use crate::audit::{AuditLog, ExecutorIdentity};
 use crate::counter::Counts;
-use crate::distribute::gate::Gate;
-use crate::distribute::message::{Ask, MAX_ASK, MAX_ASK_WITH_TOKEN, Reply, Timing};
-use crate::distribute::pace;
+use crate::distribute::answering::Answering;
+use crate::distribute::gate::{Gate, Patience};
+use crate::distribute::message::{Ask, MAX_ASK, MAX_ASK_WITH_TOKEN};
 use crate::distribute::proof::Rotated;
 use crate::distribute::quota::Quota;
 use crate::distribute::wire::{PeerFault, read_frame};
@@ -21,7 +21,7 @@ use crate::distribute::{
     ASK_OUTCOMES, DriverProof, ListenAddress, MessageError, PeerRefusal, PeerVerifier, Refusal, ServeError,
 };
 use crate::secret::Secret;
-use crate::store::{CredentialStore, Version};
+use crate::store::CredentialStore;
 use crate::sys::random::Random;
 use crate::sys::tls::Acceptor;
 use crate::time::Clock;
@@ -32,10 +32,6 @@ const STACK: usize = 512 * 1024;
 
 /// How long a thread waits when the system has no descriptor for a connection: it neither spins nor gives up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Most first asks that are recorded in a second: a job that starts 1,000 executors is, a loop of restarts cannot
-/// flood the audit trail.
-const AUDIT_QUOTA: u32 = 10;
 
 /// The server's numbers. Not settings: tests make them small.
 #[doc(hidden)]
@@ -108,15 +104,11 @@ impl DriverServer {
             listener,
             proof,
             verifier,
-            poll_interval: settings.poll_interval,
+            answering: Answering::new(settings.poll_interval, store, random, audit),
             gate: Mutex::new(Gate::new(limits.threads)),
             open: (0..limits.threads).map(|_| Mutex::new(None)).collect(),
             limits,
-            store,
             clock,
-            random,
-            audit,
-            first_asks: Mutex::new(Quota::new(AUDIT_QUOTA, Duration::from_secs(1))),
             asks: Counts::of(ASK_OUTCOMES),
             complaints: Mutex::new(Quota::new(1, Duration::from_secs(10))),
             stopping: Mutex::new(false),
@@ -202,16 +194,12 @@ struct Server {
     proof: Rotated<Acceptor>,
     /// Judges the tokens of executors, where they send any.
     verifier: Option<Arc<dyn PeerVerifier>>,
-    poll_interval: Duration,
+    answering: Answering,
     limits: ServerLimits,
-    store: Arc<CredentialStore>,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    audit: Arc<dyn AuditLog>,
     gate: Mutex<Gate>,
     /// The connection that each thread has now, so that stopping need not wait for it.
     open: Vec<Mutex<Option<Arc<TcpStream>>>>,
-    first_asks: Mutex<Quota>,
     asks: Counts<&'static str>,
     complaints: Mutex<Quota>,
     stopping: Mutex<bool>,
@@ -273,7 +261,7 @@ impl Server {
     ) -> Result<&'static str, PeerFault> {
         // Each side writes little and then waits: holding back small packets would only cost time.
         let _ = socket.set_nodelay(true);
-        let mut stream = self.proof.current().accept(socket, self.limits.authenticate)?;
+        let mut stream = self.proof.current().accept(socket, admission.patience.of(self.limits.authenticate))?;
         let heard = match &self.verifier {
             None => {
                 admission.authenticated();
@@ -294,15 +282,14 @@ impl Server {
                 judged
             }
         };
-        let (reply, next_ask) = match heard {
-            Ok(Ok((ask, identity))) => self.reply(&ask, peer, identity.as_ref()),
-            Ok(Err(refusal)) => self.refusal(refusal),
-            Err(MessageError::Protocol { .. }) => self.refusal(Refusal::Protocol),
+        let at = self.clock.moment();
+        let (reply, timing) = match heard {
+            Ok(Ok((ask, identity))) => self.answering.reply(&ask, peer, identity.as_ref(), at),
+            Ok(Err(refusal)) => self.answering.refusal(refusal, at),
+            Err(MessageError::Protocol { .. }) => self.answering.refusal(Refusal::Protocol, at),
             Err(error) => return Err(error.into()),
         };
-        let frame = reply.encode(Timing { now: self.clock.moment().wall, next_ask })?;
-        stream.write_all(frame.as_slice())?;
-        stream.close();
+        stream.finish(reply.encode(timing)?.as_slice())?;
         Ok(reply.outcome())
     }
 
@@ -325,36 +312,6 @@ impl Server {
         })
     }
 
-    fn reply(&self, ask: &Ask, peer: IpAddr, identity: Option<&ExecutorIdentity>) -> (Reply, Duration) {
-        let at = self.clock.moment();
-        let newest = self.store.newest().map(|mut newest| {
-            newest.credentials = newest.credentials.servable(at);
-            newest
-        });
-        let newest = newest.filter(|newest| newest.credentials.iter().next().is_some());
-        if ask.have.is_none() {
-            self.record_first_ask(ask, peer, identity, newest.as_ref().map(|newest| newest.version));
-        }
-        let Some(newest) = newest else { return self.refusal(Refusal::NothingYet) };
-        let remaining = newest.credentials.servable_for(at);
-        let next_ask = pace::next_ask(self.poll_interval, remaining, self.random.fraction());
-        let unchanged = ask.have == Some(newest.version);
-        (if unchanged { Reply::Unchanged } else { Reply::Bundle(newest) }, next_ask)
-    }
-
-    fn refusal(&self, refusal: Refusal) -> (Reply, Duration) {
-        (Reply::Refused(refusal), pace::next_ask_when_refused(self.random.fraction()))
-    }
-
-    fn record_first_ask(&self, ask: &Ask, peer: IpAddr, identity: Option<&ExecutorIdentity>, version: Option<Version>) {
-        let at = self.clock.moment();
-        let Some(left_out) = lock(&self.first_asks).take(at.monotonic) else { return };
-        if left_out > 0 {
-            log::warn!("{left_out} first asks were left out of the audit trail: more than {AUDIT_QUOTA} in a second");
-        }
-        self.audit.record(&AuditEvent::FirstAsk { executor: &ask.executor, peer, identity, version }, at.wall);
-    }
-
     /// Says what a peer did; peers cannot make the log grow as they like.
     fn complain(&self, what: fmt::Arguments<'_>) {
         match lock(&self.complaints).take(self.clock.moment().monotonic) {
@@ -369,13 +326,13 @@ impl Server {
 struct Admission<'a> {
     gate: &'a Mutex<Gate>,
     peer: IpAddr,
+    patience: Patience,
     stranger: bool,
 }
 
 impl<'a> Admission<'a> {
     fn ask(gate: &'a Mutex<Gate>, peer: IpAddr) -> Option<Self> {
-        // Lazily: one that is made and dropped would give back a thread that was never taken.
-        lock(gate).admit(peer).then(|| Self { gate, peer, stranger: true })
+        lock(gate).admit(peer).map(|patience| Self { gate, peer, patience, stranger: true })
     }
 
     fn authenticated(&mut self) {

@@ -27,6 +27,10 @@ pub(super) const LEAST_TOKEN_LIFE: Duration = Duration::from_secs(10);
 /// late enough that a punctual kubelet has rotated.
 pub(super) const LAPSE_LEAD: Duration = Duration::from_secs(30);
 
+/// A wall clock that has moved by more than this against the monotonic one was set: less is lost in the margin with
+/// which credentials are served, and reading whole seconds alone gives one.
+const CLOCK_SET: Duration = Duration::from_secs(5);
+
 /// What is remembered of a good token: its digest, whom it speaks for and its times. Never the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -62,6 +66,8 @@ pub(super) struct Cycle {
     fingerprint: Option<Sha256>,
     identity: Option<Identity>,
     next_look: Duration,
+    /// What the wall clock showed when the monotonic one began, when it was last reckoned with.
+    origin: Timestamp,
     lapse_exchange_made: bool,
     /// Grows with each change of principal: an exchange that was begun for somebody else is not used.
     generation: u64,
@@ -85,6 +91,8 @@ enum Due {
 struct Running {
     since: Duration,
     overdue: bool,
+    /// The token that is exchanged.
+    token: Option<Sha256>,
 }
 
 impl Cycle {
@@ -103,9 +111,28 @@ impl Cycle {
             fingerprint: None,
             identity: None,
             next_look: at.monotonic,
+            origin: at.wall.minus(at.monotonic),
             lapse_exchange_made: false,
             generation: 0,
         }
+    }
+
+    /// Whether the wall clock was set. What was reckoned by it is then reckoned anew: when to renew, and what a token is.
+    pub(super) fn clock_was_set(&mut self, at: Moment, jitter: Fraction) -> bool {
+        let origin = at.wall.minus(at.monotonic);
+        if origin.until(self.origin).max(self.origin.until(origin)) <= CLOCK_SET {
+            return false;
+        }
+        self.origin = origin;
+        self.fingerprint = None;
+        self.next_look = at.monotonic;
+        for state in self.schemes.values_mut() {
+            if let (Some(held), Due::At(when), 0) = (&state.held, state.due, state.failures) {
+                let delay = renewal_delay(held.remaining(at), &self.renewal, jitter);
+                state.due = Due::At(when.min(at.monotonic.saturating_add(delay)));
+            }
+        }
+        true
     }
 
     /// Asks for a look at the token at the next step.
@@ -192,8 +219,9 @@ impl Cycle {
 
     /// An exchange begins; its result comes back with the number returned here.
     pub(super) fn begun(&mut self, scheme: &Scheme, at: Moment) -> u64 {
+        let token = self.identity.as_ref().map(|identity| identity.fingerprint);
         if let Some(state) = self.schemes.get_mut(scheme) {
-            state.running = Some(Running { since: at.monotonic, overdue: false });
+            state.running = Some(Running { since: at.monotonic, overdue: false, token });
         }
         self.generation
     }
@@ -247,14 +275,16 @@ impl Cycle {
         jitter: Fraction,
     ) {
         let stale = generation != self.generation;
-        if let Some(state) = self.schemes.get_mut(scheme) {
-            state.running = None;
-            if stale {
-                state.due = Due::At(at.monotonic);
-                return;
-            }
+        let newest = self.identity.as_ref().map(|identity| identity.fingerprint);
+        let Some(state) = self.schemes.get_mut(scheme) else { return };
+        let exchanged = state.running.take().and_then(|running| running.token);
+        if stale {
+            state.due = Due::At(at.monotonic);
+            return;
         }
-        self.failed(scheme, facts.retry, retry_after, at, jitter);
+        // Rule: what a new token mends is tried again with the one that has come meanwhile.
+        let has_come = facts.retry == Retry::OnNewToken && exchanged != newest;
+        self.failed(scheme, if has_come { Retry::Backoff } else { facts.retry }, retry_after, at, jitter);
     }
 
     /// Everything that is held; `None` until each scheme had a credential.

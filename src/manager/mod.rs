@@ -4,7 +4,7 @@ mod cycle;
 mod health;
 mod schedule;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod work;
 
 use std::fmt;

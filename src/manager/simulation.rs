@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::health::RenewalWatch;
-use super::work::{Inbox, Renewal};
+use super::work::{Inbox, News, Renewal, Runner};
 use super::{ManagerParts, ManagerSettings, RenewalSettings, StartError};
 use crate::audit::{AuditEvent, AuditLog};
 use crate::codec::hash::Sha256;
@@ -134,12 +134,45 @@ const EXPIRED: Facts = Facts::new("TEST_EXPIRED", Fault::Identity, Retry::OnNewT
 const DOWN: Facts = Facts::new("TEST_DOWN", Fault::Unreachable, Retry::Backoff, "-");
 const REFUSED: Facts = Facts::new("TEST_REFUSED", Fault::Service, Retry::Never, "-");
 
+/// The real manager without its thread: whoever holds it takes its steps, and `runner` gets its exchanges.
+pub(crate) struct SteppedManager {
+    inbox: Arc<Inbox>,
+    renewal: Renewal,
+    watch: RenewalWatch,
+}
+
+impl SteppedManager {
+    pub(crate) fn new(
+        parts: ManagerParts,
+        settings: ManagerSettings,
+        epoch: Epoch,
+        runner: Runner,
+        started: impl FnOnce(Result<(), StartError>) + Send + 'static,
+    ) -> Self {
+        let (inbox, watch) = (Arc::new(Inbox::new()), RenewalWatch::default());
+        let news = Arc::clone(&inbox);
+        let renewal = Renewal::new(parts, settings, epoch, news, runner, watch.clone(), Box::new(started));
+        Self { inbox, renewal, watch }
+    }
+
+    /// Takes up what has arrived and does what is to be done now; `None` if the start has failed.
+    pub(crate) fn step(&mut self, at: Moment) -> Option<Duration> {
+        // Only what is there is taken: waiting for nothing would ask the operating system.
+        let news = if self.inbox.has_news() { self.inbox.take(Duration::ZERO) } else { News::default() };
+        self.renewal.step(news, at)
+    }
+
+    /// Whether an exchange has ended since the last step, or somebody wants it to look.
+    pub(crate) fn has_news(&self) -> bool {
+        self.inbox.has_news()
+    }
+}
+
 struct Simulation {
     outside: Outside,
     store: Arc<CredentialStore>,
-    inbox: Arc<Inbox>,
+    manager: SteppedManager,
     watch: RenewalWatch,
-    renewal: Renewal,
     started: Arc<Mutex<Option<Result<(), StartError>>>>,
     ended: bool,
     steps: u64,
@@ -177,7 +210,7 @@ impl Simulation {
             random: Arc::new(outside.clone()),
             audit: Arc::new(outside.clone()),
         };
-        let (inbox, started) = (Arc::new(Inbox::new()), Arc::new(Mutex::new(None)));
+        let started = Arc::new(Mutex::new(None));
         let (tell, hanging) = (Arc::clone(&started), Hanging::default());
         let (world, hung) = (outside.clone(), Arc::clone(&hanging));
         let runner = Box::new(move |_: String, task: Box<dyn FnOnce() + Send>| {
@@ -188,10 +221,10 @@ impl Simulation {
             }
             true
         });
-        let tell = Box::new(move |outcome| *tell.lock().unwrap() = Some(outcome));
-        let watch = RenewalWatch::default();
-        let renewal = Renewal::new(parts, settings, Epoch([7; 16]), Arc::clone(&inbox), runner, watch.clone(), tell);
-        Self { outside, store, inbox, watch, renewal, started, ended: false, steps: 0, hanging }
+        let tell = move |outcome| *tell.lock().unwrap() = Some(outcome);
+        let manager = SteppedManager::new(parts, settings, Epoch([7; 16]), runner, tell);
+        let watch = manager.watch.clone();
+        Self { outside, store, manager, watch, started, ended: false, steps: 0, hanging }
     }
 
     /// Lets so many seconds pass, in the steps that the manager asks for. It must not ask for more than one or two a
@@ -203,11 +236,11 @@ impl Simulation {
             let at = self.outside.moment();
             self.steps += 1;
             assert!(self.steps <= most, "{} steps", self.steps);
-            let Some(wait) = self.renewal.step(self.inbox.take(Duration::ZERO), at) else {
+            let Some(wait) = self.manager.step(at) else {
                 self.ended = true;
                 break;
             };
-            if self.inbox.has_news() {
+            if self.manager.has_news() {
                 continue;
             }
             let wait =
@@ -227,7 +260,7 @@ impl Simulation {
     }
 
     fn poke(&self) {
-        self.inbox.poke();
+        self.manager.inbox.poke();
     }
 
     fn set(&self, change: impl FnOnce(&mut World)) {

@@ -21,7 +21,7 @@ use crate::time::{Moment, Timestamp};
 type Started = Box<dyn FnOnce(Result<(), StartError>) + Send>;
 
 /// Runs a task of this name beside the renewal thread; says whether it could.
-pub(super) type Runner = Box<dyn Fn(String, Box<dyn FnOnce() + Send>) -> bool + Send>;
+pub(crate) type Runner = Box<dyn Fn(String, Box<dyn FnOnce() + Send>) -> bool + Send>;
 
 /// The runner outside tests: a thread a task.
 pub(super) fn in_threads() -> Runner {
@@ -82,7 +82,8 @@ impl Inbox {
 
     #[cfg(test)]
     pub(super) fn has_news(&self) -> bool {
-        !self.lock().outcomes.is_empty()
+        let news = self.lock();
+        news.poked || !news.outcomes.is_empty()
     }
 
     /// Each change is one assignment or one push: a panic elsewhere leaves nothing half done.
@@ -158,6 +159,13 @@ impl Renewal {
         }
         for outcome in news.outcomes {
             self.take_outcome(outcome, at);
+        }
+        if self.cycle.clock_was_set(at, self.parts.random.fraction()) {
+            log::info!("this machine's clock was set; lives are reckoned anew");
+            // A new version, so that executors reckon anew too: a life is sent as what the driver's clock left of it.
+            if let Some(bundle) = self.cycle.bundle() {
+                let _ = self.parts.store.publish(self.epoch, bundle);
+            }
         }
         for scheme in self.cycle.newly_overdue(at) {
             self.failed(StartError::Overdue { scheme });

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use safe_conduct::audit::{AuditEvent, AuditLog};
-use safe_conduct::sys::file::{self, FileError};
+use safe_conduct::sys::file::{self, AppendedFile, FileError};
 use safe_conduct::time::Timestamp;
 
 /// Writes one JSON line an event.
@@ -14,18 +14,16 @@ pub(crate) struct AuditFile {
 }
 
 struct Writer {
-    to: Box<dyn Write + Send>,
+    /// Standard error, if there is none.
+    file: Option<AppendedFile>,
     failing: bool,
 }
 
 impl AuditFile {
     /// Appends to `path`, or writes to standard error.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, FileError> {
-        let to: Box<dyn Write + Send> = match path {
-            Some(path) => Box::new(file::open_append(path)?),
-            None => Box::new(std::io::stderr()),
-        };
-        Ok(Self { writer: Mutex::new(Writer { to, failing: false }) })
+        let file = path.map(file::open_append).transpose()?;
+        Ok(Self { writer: Mutex::new(Writer { file, failing: false }) })
     }
 }
 
@@ -34,9 +32,14 @@ impl AuditLog for AuditFile {
         let line = format!("{}\n", event.to_json(now));
         // One write a line: a panic elsewhere leaves no half line behind.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = writer.to.write_all(line.as_bytes()).and_then(|()| writer.to.flush());
+        let written = match &mut writer.file {
+            Some(file) => file.append(line.as_bytes()),
+            None => std::io::stderr().write_all(line.as_bytes()),
+        };
         if written.is_err() && !writer.failing {
-            log::error!("audit lines cannot be written; check the disk behind spark.security.oidc.audit.file");
+            log::error!(
+                "audit lines cannot be written [FILE_IO]; check the disk behind spark.security.oidc.audit.file"
+            );
         }
         writer.failing = written.is_err();
     }

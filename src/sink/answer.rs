@@ -19,7 +19,7 @@ use super::endpoint::PATH;
 pub(super) const STATUSES: [u16; 5] = [200, 400, 403, 405, 503];
 
 /// Everything that an answer depends on, besides the request and the time.
-pub(super) struct Responder {
+pub(crate) struct Responder {
     token: Arc<Secret>,
     hosts: [String; 3],
     scheme: Scheme,
@@ -29,7 +29,7 @@ pub(super) struct Responder {
 
 impl Responder {
     /// Answers for `scheme`, to whoever shows `token` and asked for this address by one of loopback's names.
-    pub(super) fn new(
+    pub(crate) fn new(
         at: SocketAddr,
         token: Arc<Secret>,
         scheme: Scheme,
@@ -59,20 +59,27 @@ impl Responder {
                  AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.",
             );
         }
+        match self.credential(at) {
+            Ok(credential) => match container_credentials(&credential) {
+                Some(body) => Answer::new(Status::Ok, Content::Json, body),
+                None => error(Status::ServiceUnavailable, "CREDENTIALS_INCOMPLETE", "The credential has no AWS keys."),
+            },
+            Err((code, message)) => error(Status::ServiceUnavailable, code, message),
+        }
+    }
+
+    /// What is served now; else a code and a text for the asker.
+    pub(crate) fn credential(&self, at: Moment) -> Result<Arc<ServiceCredential>, (&'static str, &'static str)> {
         let newest = self.store.newest();
         let Some(credential) = newest.as_ref().and_then(|newest| newest.credentials.for_scheme(&self.scheme)) else {
-            let message = "No credentials have arrived yet. Safe-conduct's log says why.";
-            return error(Status::ServiceUnavailable, "NO_CREDENTIALS_YET", message);
+            return Err(("NO_CREDENTIALS_YET", "No credentials have arrived yet. Safe-conduct's log says why."));
         };
         // Rule: never serve an expired credential, nor one that could expire on its way into a request.
         if credential.servable_for(at).is_zero() {
             let message = "The credentials have expired and could not be renewed. Safe-conduct's log says why.";
-            return error(Status::ServiceUnavailable, "CREDENTIALS_EXPIRED", message);
+            return Err(("CREDENTIALS_EXPIRED", message));
         }
-        match container_credentials(credential) {
-            Some(body) => Answer::new(Status::Ok, Content::Json, body),
-            None => error(Status::ServiceUnavailable, "CREDENTIALS_INCOMPLETE", "The credential has no AWS keys."),
-        }
+        Ok(Arc::clone(credential))
     }
 
     /// The rules whose refusals all look the same from outside. The error names the rule, for our own log only.

@@ -1,6 +1,6 @@
 //! Places where unmodified software looks for credentials.
 
-mod answer;
+pub(crate) mod answer;
 mod endpoint;
 mod endpoint_files;
 mod environment;

@@ -139,11 +139,29 @@ pub fn temporary_directory(parent: &Path, random: &dyn Random) -> Result<PathBuf
     Ok(path)
 }
 
+/// A file that only grows, by whole lines.
+#[derive(Debug)]
+pub struct AppendedFile(File);
+
+impl AppendedFile {
+    /// Appends `line` whole or not at all: what a full disk took of it is taken back.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let length = self.0.metadata()?.len();
+        self.0.write_all(line).inspect_err(|_| {
+            // Where even this fails there is nothing left to try.
+            let _ = self.0.set_len(length);
+        })
+    }
+}
+
 /// Opens a file for appending; mode 0600 if it is new.
 ///
 /// # Errors
 /// [`FileError`] if it is no regular file or cannot be opened.
-pub fn open_append(path: &Path) -> Result<File, FileError> {
+pub fn open_append(path: &Path) -> Result<AppendedFile, FileError> {
     // O_NONBLOCK, as an int: opening a FIFO without a reader fails at once instead of waiting.
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(nonblocking).open(path);
@@ -152,7 +170,7 @@ pub fn open_append(path: &Path) -> Result<File, FileError> {
     if !metadata.is_file() {
         return Err(FileError::NotRegular { path: path.to_owned() });
     }
-    Ok(file)
+    Ok(AppendedFile(file))
 }
 
 fn new_file(path: &Path, mode: u32) -> Result<File, FileError> {

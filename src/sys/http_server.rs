@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -227,7 +228,10 @@ impl<S: HttpService> Server<S> {
                     if !self.connections.take(slot, Some(Arc::clone(&stream))) {
                         return;
                     }
-                    self.serve(&stream);
+                    // What a client sends must not cost a thread, whatever it makes us do.
+                    if catch_unwind(AssertUnwindSafe(|| self.serve(&stream))).is_err() {
+                        log::error!("{}: serving a connection panicked; report this as a bug", S::NAME);
+                    }
                     self.connections.take(slot, None);
                 }
                 Err(_) if self.connections.lock().stopped => return,
@@ -263,11 +267,13 @@ impl<S: HttpService> Server<S> {
             if connection.send(bytes.as_slice()).is_none() {
                 return;
             }
+            connection.consume(next.length);
             if close {
-                connection.linger();
+                if !next.last || connection.filled > 0 {
+                    connection.linger();
+                }
                 return;
             }
-            connection.consume(next.length);
         }
     }
 
@@ -279,13 +285,13 @@ impl<S: HttpService> Server<S> {
                     let answer = self.service.answer(Ok(&head), self.clock.moment());
                     // After another method we do not know what the client expects: an answer to HEAD has no body.
                     let keep = head.keeps_alive() && !matches!(answer.status, Status::MethodNotAllowed { .. });
-                    return Some(Next { answer, length: head.length(), keep });
+                    return Some(Next { answer, length: head.length(), keep, last: !head.keeps_alive() });
                 }
                 Ok(None) => connection.fill(deadline)?,
                 Err(refused) => {
                     log::debug!("{}: a request was not read: {refused}", S::NAME);
                     let answer = self.service.answer(Err(refused), self.clock.moment());
-                    return Some(Next { answer, length: 0, keep: false });
+                    return Some(Next { answer, length: 0, keep: false, last: false });
                 }
             }
         }
@@ -297,6 +303,8 @@ struct Next {
     answer: Answer,
     length: usize,
     keep: bool,
+    /// The client itself said that it sends no more (RFC 9112, section 9.6), so a close leaves nothing unread.
+    last: bool,
 }
 
 /// A connection with what was read from it and not yet answered. Its limits are deadlines: with a limit a read, a

@@ -20,6 +20,11 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::sys::environment::ChildEnvironment;
 
+/// Descriptors that a driver has at most: one for each of its 98 threads that serve (Linux puts one by for whoever waits
+/// in accept(2)), one more for each of 32 that read a key file, some 14 of its own, and room to spare. With fewer, those
+/// who wait would leave none for a renewal.
+const DESCRIPTORS: u64 = 160;
+
 /// The signals that are forwarded to the command: what Kubernetes, a terminal and operators send.
 const FORWARDED: [i32; 7] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
 
@@ -132,14 +137,23 @@ pub fn status_of_signal(signal: i32) -> u8 {
 /// Not dumpable: no core file of this process, and `/proc/PID/{mem,environ,maps}` is root's. A program that is started
 /// afterwards is as usual. The core limit, which a command would inherit, is lowered only where there is none.
 ///
+/// Also makes sure of the descriptors that our threads take.
+///
 /// # Errors
-/// [`ProcessError::Harden`] if the operating system refuses.
+/// [`ProcessError::Harden`] if the operating system refuses; [`ProcessError::Descriptors`] if there are too few.
 pub fn harden(has_command: bool) -> Result<(), ProcessError> {
     let failed = |errno: rustix::io::Errno| ProcessError::Harden { kind: errno.kind() };
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed)?;
     if !has_command {
         let none = Rlimit { current: Some(0), maximum: Some(0) };
         rustix::process::setrlimit(Resource::Core, none).map_err(failed)?;
+    }
+    let open = rustix::process::getrlimit(Resource::Nofile);
+    if open.current.is_some_and(|current| current < DESCRIPTORS) {
+        if let Some(most) = open.maximum.filter(|most| *most < DESCRIPTORS) {
+            return Err(ProcessError::Descriptors { most });
+        }
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), ..open }).map_err(failed)?;
     }
     Ok(())
 }
@@ -231,6 +245,11 @@ pub enum ProcessError {
         /// What the operating system says.
         kind: ErrorKind,
     },
+    /// There are too few descriptors for our threads.
+    Descriptors {
+        /// How many there may be.
+        most: u64,
+    },
 }
 
 impl fmt::Display for ProcessError {
@@ -238,6 +257,7 @@ impl fmt::Display for ProcessError {
         match self {
             Self::Signals { kind } => write!(f, "signals cannot be taken over: {kind}"),
             Self::Harden { kind } => write!(f, "the memory cannot be kept from debuggers and core files: {kind}"),
+            Self::Descriptors { most } => write!(f, "only {most} files may be open, and {DESCRIPTORS} are needed"),
         }
     }
 }
@@ -258,6 +278,12 @@ impl Actionable for ProcessError {
                 Fault::Configuration,
                 Retry::Never,
                 "Allow prctl and setrlimit in the container's seccomp profile (RuntimeDefault does).",
+            ),
+            Self::Descriptors { .. } => Facts::new(
+                "PROCESS_DESCRIPTORS",
+                Fault::Configuration,
+                Retry::Never,
+                "Raise the hard limit of open files (ulimit -Hn) to 160 or more.",
             ),
         }
     }

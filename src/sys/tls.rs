@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
 use rustls::pki_types::ServerName;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ClientConnection, ConfigBuilder, Connection, ServerConfig, ServerConnection};
@@ -33,14 +36,21 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// The same algorithms with another first choice between driver and executors. A handshake is short and hashes much:
+/// processors have instructions for SHA-256, few have some for SHA-384. X25519 and Ed25519 are as strong as AES-128.
+fn own_provider() -> Arc<CryptoProvider> {
+    let cipher_suites = vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
+    Arc::new(CryptoProvider { cipher_suites, ..rustls::crypto::ring::default_provider() })
+}
+
 // ureq turns on rustls's feature `tls12` for everybody, so the version is said here.
 fn server_builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, TlsError> {
-    let builder = ServerConfig::builder_with_provider(crypto_provider()).with_protocol_versions(&[&version::TLS13]);
+    let builder = ServerConfig::builder_with_provider(own_provider()).with_protocol_versions(&[&version::TLS13]);
     builder.map_err(|_| TlsError::Handshake)
 }
 
 fn client_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
-    let builder = ClientConfig::builder_with_provider(crypto_provider()).with_protocol_versions(&[&version::TLS13]);
+    let builder = ClientConfig::builder_with_provider(own_provider()).with_protocol_versions(&[&version::TLS13]);
     builder.map_err(|_| TlsError::Handshake)
 }
 

@@ -126,6 +126,57 @@ fn what_only_a_new_token_mends_is_not_asked_again_until_there_is_one() {
 }
 
 #[test]
+fn what_a_new_token_mends_is_tried_with_the_one_that_came_while_the_exchange_hung() {
+    let mut simulation = Simulation::new();
+    simulation.pass(60);
+    simulation.set(|world| world.hang = true);
+    simulation.pass(30 * 60);
+    simulation.set(|world| {
+        world.hang = false;
+        world.service = Err(EXPIRED);
+        world.token = Ok(("alice".to_owned(), START + 5, START + DAY));
+    });
+    simulation.pass(31);
+    let late = simulation.hanging.lock().unwrap().pop().unwrap();
+    late();
+    simulation.set(|world| world.service = Ok(HOUR));
+    assert_eq!(simulation.calls().len(), 2, "the first, and the one that hung");
+    simulation.pass(5);
+    assert_eq!((simulation.calls().len(), simulation.version()), (3, 2));
+}
+
+#[test]
+fn a_wall_clock_that_is_set_is_noticed_and_everything_reckoned_by_it_is_reckoned_anew() {
+    let shift = |world: &mut World, by: i64| {
+        let wall = world.moment.wall.unix_seconds().saturating_add_signed(by);
+        world.moment.wall = Timestamp::from_unix_seconds(wall).unwrap();
+    };
+    let mut simulation = Simulation::new();
+    simulation.pass(60);
+    simulation.set(|world| shift(world, 5));
+    simulation.pass(60);
+    assert_eq!(simulation.version(), 1, "5 s are no setting");
+    simulation.set(|world| shift(world, 1800 - 5));
+    simulation.pass(31);
+    assert_eq!((simulation.version(), simulation.calls().len()), (2, 1), "published anew for those who ask");
+    simulation.pass(900);
+    assert_eq!(simulation.calls().len(), 2, "renewed at half of what is left by this clock");
+    let token_life = 2 * HOUR as i64;
+    simulation.set(|world| {
+        let now = world.moment.wall.unix_seconds();
+        world.token = Ok(("alice".to_owned(), now, now + 2 * HOUR));
+    });
+    simulation.pass(31);
+    simulation.set(|world| shift(world, token_life));
+    simulation.pass(HOUR);
+    let calls = simulation.calls().len();
+    simulation.set(|world| shift(world, -token_life));
+    simulation.pass(31);
+    assert!(simulation.calls().len() > calls, "a token that was expired by a wrong clock is good again");
+    assert_eq!(simulation.owner().as_deref(), Some("alice"));
+}
+
+#[test]
 fn a_token_with_less_than_10_seconds_left_is_not_exchanged() {
     for (left, outcome, calls) in [(9, Err("TOKEN_NEARLY_EXPIRED"), 0), (10, Ok(()), 1)] {
         let mut simulation = Simulation::new();

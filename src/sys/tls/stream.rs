@@ -1,12 +1,12 @@
 //! A TLS connection whose every read and write ends by a deadline, and what can end it. Knows no key and no name.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{CertificateError, Connection};
+use rustls::{AlertDescription, CertificateError, Connection, PeerIncompatible};
 
 use super::ALPN;
 use super::certificates::{PeerFault, peer_fault};
@@ -22,7 +22,12 @@ pub struct TlsStream {
 impl TlsStream {
     pub(super) fn handshake(mut tls: Connection, socket: Arc<TcpStream>, limit: Duration) -> Result<Self, TlsError> {
         let mut socket = DeadlineSocket { socket, since: SystemClock::new(), limit };
-        tls.complete_io(&mut socket).map_err(|error| TlsError::of(&error))?;
+        tls.complete_io(&mut socket).map_err(|error| match TlsError::alert(&error) {
+            // RFC 7250, section 4.2: no certificate type in common. rustls says so with handshake_failure, once its
+            // hello is out; a server that speaks no TLS 1.3 says it instead of a hello.
+            Some(AlertDescription::HandshakeFailure) if tls.negotiated_cipher_suite().is_some() => TlsError::OtherProof,
+            _ => TlsError::of(&error),
+        })?;
         // A peer may end its side in the middle (asking again would then go on for ever: RUSTSEC-2024-0336), and
         // RFC 7301 lets it leave the protocol's name out; ours never does.
         if tls.is_handshaking() || tls.alpn_protocol() != Some(ALPN) {
@@ -66,10 +71,16 @@ impl TlsStream {
         sent.map_err(|error| TlsError::of(&error))
     }
 
-    /// Says that nothing more will come (RFC 8446, section 6.1). Whether the peer hears it does not matter.
-    pub fn close(mut self) {
-        self.tls.send_close_notify();
-        let _ = self.flush();
+    /// Sends all of `bytes` and says that nothing more will come (RFC 8446, section 6.1), in one piece.
+    ///
+    /// # Errors
+    /// As [`TlsStream::write_all`].
+    pub fn finish(mut self, bytes: &[u8]) -> Result<(), TlsError> {
+        let sent = self.tls.writer().write_all(bytes).and_then(|()| {
+            self.tls.send_close_notify();
+            self.flush()
+        });
+        sent.map_err(|error| TlsError::of(&error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -117,6 +128,13 @@ impl Write for DeadlineSocket {
         (&*self.socket).write(bytes).map_err(late)
     }
 
+    /// A flight is several records: one packet, not one each. rustls has one try for a hello and the alert behind it: with
+    /// one record a write, the alert would stay here.
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.left()?)?;
+        (&*self.socket).write_vectored(records).map_err(late)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         (&*self.socket).flush()
     }
@@ -142,6 +160,8 @@ pub enum TlsError {
     },
     /// The peer said, in TLS, that it does not want us.
     RefusedByPeer,
+    /// The peer proves itself in another way than we expect, or wants us to: keys, certificates and tokens do not mix.
+    OtherProof,
     /// There was no common language: no TLS, another version, another protocol, or a damaged record.
     Handshake,
     /// The connection broke.
@@ -152,6 +172,13 @@ pub enum TlsError {
 }
 
 impl TlsError {
+    fn alert(error: &io::Error) -> Option<AlertDescription> {
+        match error.get_ref()?.downcast_ref()? {
+            rustls::Error::AlertReceived(alert) => Some(*alert),
+            _ => None,
+        }
+    }
+
     fn of(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(rustls::Error::InvalidCertificate(
@@ -160,6 +187,11 @@ impl TlsError {
             Some(refused @ rustls::Error::InvalidCertificate(_)) => {
                 Self::PeerCertificate { fault: peer_fault(refused) }
             }
+            Some(
+                rustls::Error::AlertReceived(AlertDescription::CertificateRequired)
+                | rustls::Error::PeerIncompatible(PeerIncompatible::IncorrectCertificateTypeExtension)
+                | rustls::Error::NoCertificatesPresented,
+            ) => Self::OtherProof,
             Some(rustls::Error::AlertReceived(_)) => Self::RefusedByPeer,
             Some(_) => Self::Handshake,
             None => match error.kind() {
@@ -177,6 +209,7 @@ impl fmt::Display for TlsError {
             Self::PeerUnknown => f.write_str("the peer's public key is not one of the pinned ones"),
             Self::PeerCertificate { fault } => write!(f, "the peer's certificate is refused: {fault}"),
             Self::RefusedByPeer => f.write_str("the peer refused us"),
+            Self::OtherProof => f.write_str("the peer proves itself in another way than we do"),
             Self::Handshake => f.write_str("the peer does not speak our protocol over TLS 1.3"),
             Self::Broken { kind } => write!(f, "the connection broke: {kind}"),
         }

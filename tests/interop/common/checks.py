@@ -2,17 +2,20 @@
 
 import contextlib
 import sys
+import threading
 import time
 import traceback
 
 
 class Checks:
-    """What was checked so far. A failed check is said and counted, and the next one runs all the same."""
+    """What was checked so far. A failed check is said and counted, and the next one runs all the same. Several
+    threads may check at a time."""
 
     def __init__(self, name):
         self.name = name
         self.passed = 0
         self.failed = 0
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def that(self, sentence):
@@ -21,15 +24,17 @@ class Checks:
         try:
             yield
         except Exception as why:
-            self.failed += 1
-            self._say("FAIL", sentence, started)
             where = next((frame for frame in reversed(traceback.extract_tb(why.__traceback__))
                           if frame.filename != __file__))
             place = f"{where.filename.rpartition('/')[2]}, line {where.lineno}"
-            print(f"     {type(why).__name__} at {place}: {_short(str(why))}", flush=True)
+            with self._lock:
+                self.failed += 1
+                self._say("FAIL", sentence, started)
+                print(f"     {type(why).__name__} at {place}: {_short(str(why))}", flush=True)
         else:
-            self.passed += 1
-            self._say("ok  ", sentence, started)
+            with self._lock:
+                self.passed += 1
+                self._say("ok  ", sentence, started)
 
     def _say(self, verdict, sentence, started):
         print(f"{verdict} {self.name}: {sentence} ({time.monotonic() - started:.1f} s)", flush=True)

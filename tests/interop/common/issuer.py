@@ -26,13 +26,14 @@ class Issuer:
         self._server = Server(self._answer)
         self.url = self._server.url
 
-    def mint(self, subject, audience=AUDIENCE, life=3600, forged=False):
-        """A token for `subject`. A negative `life` has run out already; a forged one is signed by a key of nobody's."""
+    def mint(self, subject, audience=AUDIENCE, life=3600, forged=False, **more):
+        """A token for `subject`, with `more` claims. A negative `life` has run out already; a forged one is signed by a key
+        of nobody's."""
         now = int(time.time())
         claims = {
             "iss": self.url, "sub": subject, "aud": audience, "jti": str(uuid.uuid4()),
             "iat": min(now, now + life - 600), "nbf": min(now, now + life - 600), "exp": now + life,
-        }
+        } | more
         key = self._stranger if forged else self._key
         token = jwt.encode(claims, key, algorithm="RS256", headers={"kid": "interop-1"})
         self.minted.append(token)

@@ -1,11 +1,12 @@
 """One job: its keys, its driver and its executors, each a process of the release binary with settings as users write them."""
 
+import http.client
 import json
 import os
 import re
 import subprocess
-import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from checks import until
 from processes import Process, clean_environment
@@ -29,19 +30,19 @@ class Job:
         subprocess.run([BINARY, "keys", "new", self.keys], check=True, capture_output=True, timeout=30)
         self.audit_file = self.root / "audit.json"
         self.driver_directory = self.root / "driver"
-        self._settings = {
+        self.settings = {
             "identityToken.file": token_file, "identityToken.issuer": issuer, "identityToken.audience": AUDIENCE,
             "aws.roleArn": role, "aws.stsEndpoint": sts, "renewal.minInterval": "1s", "startTimeout": "20s",
             "distribution.listen": f"127.0.0.1:{self.port}", "distribution.keyFile": self.keys / "driver.pem",
             "endpoint.directory": self.driver_directory, "audit.file": self.audit_file,
-        } | {key.replace("_", "."): value for key, value in settings.items()}
+        } | _dotted(settings)
         self._started = 0
         self.executors = []
 
     def properties(self):
         """The driver's settings as a Spark properties file, with a key of Spark's own among them."""
         file = self.root / "spark.properties"
-        lines = [f"{PREFIX}{key}={value}" for key, value in self._settings.items() if value is not None]
+        lines = [f"{PREFIX}{key}={value}" for key, value in self.settings.items() if value is not None]
         file.write_text("\n".join(["spark.app.name=interop", *lines, ""]))
         file.chmod(0o600)
         return file
@@ -60,10 +61,11 @@ class Job:
             raise RuntimeError(f"the driver ended with {self.driver.ended()}: {self.driver.errors()[-2000:]}")
         return is_ready(self.driver_directory)
 
-    def executor(self, name, *command, key_file=None, start_timeout="20s", environment=None):
-        """Starts an executor around `command`, which finds S3 in its environment and its credentials by itself."""
+    def executor(self, name, *command, key_file=None, start_timeout="20s", environment=None, **settings):
+        """Starts an executor around `command`, which finds S3 in its environment and its credentials by itself.
+        `settings` are added to the executor's (None removes one)."""
         executor = Executor(self, name, command, key_file or self.keys / "executors.pem", start_timeout,
-                            environment or {})
+                            environment or {}, _dotted(settings))
         self.executors.append(executor)
         return executor
 
@@ -84,15 +86,17 @@ class Job:
 class Executor:
     """A running executor and what its command says of itself."""
 
-    def __init__(self, job, name, command, key_file, start_timeout, environment):
+    def __init__(self, job, name, command, key_file, start_timeout, environment, others):
         self.directory = job.root / f"executor-{name}"
         settings = {
             "distribution.driver": f"127.0.0.1:{job.port}", "distribution.keyFile": key_file,
             "endpoint.directory": self.directory, "distribution.pollInterval": "5s", "startTimeout": start_timeout,
-        }
-        arguments = [part for key, value in settings.items() for part in ("--conf", f"{PREFIX}{key}={value}")]
+        } | others
+        arguments = [part for key, value in settings.items() if value is not None
+                     for part in ("--conf", f"{PREFIX}{key}={value}")]
+        around = ["--", *command] if command else []
         s3 = {"AWS_ENDPOINT_URL_S3": job.s3, "AWS_DEFAULT_REGION": "us-east-1"} if job.s3 else {}
-        self.process = Process([BINARY, "executor", *arguments, "--", *command], job.log,
+        self.process = Process([BINARY, "executor", *arguments, *around], job.log,
                                clean_environment() | s3 | environment, f"executor-{name}")
 
     def rounds(self):
@@ -116,6 +120,10 @@ class Executor:
         return ask_endpoint(self.directory)
 
 
+def _dotted(settings):
+    return {key.replace("_", "."): value for key, value in settings.items()}
+
+
 def is_ready(directory):
     ready = subprocess.run([BINARY, "ready", "--directory", directory], capture_output=True, timeout=10)
     return ready.returncode == 0
@@ -123,15 +131,15 @@ def is_ready(directory):
 
 def ask_endpoint(directory):
     """Asks the endpoint whose files are in `directory`, as an SDK would."""
-    url = (Path(directory) / "endpoint.url").read_text().strip()
+    url = urlsplit((Path(directory) / "endpoint.url").read_text())
     token = (Path(directory) / "endpoint.token").read_text()
-    request = urllib.request.Request(url, headers={"Authorization": token, "Accept": "application/json"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    link = http.client.HTTPConnection(url.netloc, timeout=5)
     try:
-        with opener.open(request, timeout=5) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, json.load(refusal)
+        link.request("GET", url.path, headers={"Authorization": token, "Accept": "application/json"})
+        answer = link.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        link.close()
 
 
 def code_of(process):

@@ -26,14 +26,16 @@ class Call(NamedTuple):
     subject: str
     key: str
     """The access key id that was given out."""
+    expires: float
+    """When that ends."""
 
 
 class Sts:
-    """Gives out credentials that live for `life` seconds, so that a renewal is due within half of that."""
+    """Gives out credentials that live for `life` seconds, which may be changed: a renewal is due within half of that."""
 
     def __init__(self, life):
         self.calls = []
-        self._life = life
+        self.life = life
         self._server = Server(self._answer)
         self.url = self._server.url
         self.stop = self._server.stop
@@ -48,7 +50,7 @@ class Sts:
             return Reply(400)
         token, now = form["WebIdentityToken"], time.time()
         key, subject = f"ASIA{len(self.calls):016}", tokens.claims(token)["sub"]
-        self.calls.append(Call(now, tokens.header(token), subject, key))
-        expires = datetime.fromtimestamp(now + self._life, timezone.utc)
+        self.calls.append(Call(now, tokens.header(token), subject, key, now + self.life))
+        expires = datetime.fromtimestamp(now + self.life, timezone.utc)
         body = _ANSWER.format(key=key, expires=expires, subject=escape(subject))
         return Reply(200, body.encode(), {"Content-Type": "text/xml"})
