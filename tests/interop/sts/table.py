@@ -83,6 +83,12 @@ class Trial:
         self.front.stop()
 
 
+def _not_resolved(trial, status, code):
+    # The credential is not compared: a failure would show it.
+    found, why, credential = trial.resolve()
+    equal((found, why, credential is None), (status, code, True), "exit status, code, and whether there is no credential")
+
+
 def _resolved(trial):
     """The credential that `resolve` prints, which is the one that the server gave out last."""
     status, code, credential = trial.resolve()
@@ -134,7 +140,7 @@ def chain(bench, server):
 
 def chain_refused(bench, server):
     trial = Trial(bench, server, "chain-refused", aws_chain_1_roleArn="arn:minio:iam:::role/second")
-    equal(trial.resolve(), (SERVICE, "STS_CHAIN_DENIED", None), "outcome")
+    _not_resolved(trial, SERVICE, "STS_CHAIN_DENIED")
     equal([call.action for call in trial.front.calls], ["AssumeRoleWithWebIdentity", "AssumeRole"], "actions")
     trial.end()
 
@@ -158,7 +164,7 @@ def policy(bench, server):
 
 def managed_policies(bench, server):
     trial = Trial(bench, server, "managed", aws_policyArns="arn:aws:iam::aws:policy/ReadOnlyAccess")
-    equal(trial.resolve(), (SERVICE, "STS_ANSWER_POLICY", None), "outcome")
+    _not_resolved(trial, SERVICE, "STS_ANSWER_POLICY")
     trial.end()
 
 
@@ -166,7 +172,7 @@ def _before(name, status, code, token=None, **settings):
     """The binary refuses by itself: the server is never asked."""
     def run(bench, server):
         trial = Trial(bench, server, f"own-{name}", token=token, **settings)
-        equal(trial.resolve(), (status, code, None), "outcome")
+        _not_resolved(trial, status, code)
         equal(trial.front.calls, [], "calls")
         trial.end()
     return run
@@ -181,7 +187,7 @@ def _by_the_server(name, token=None, edit=None, **settings):
         status, code = server.refuses[name]
         if status == UNREACHABLE:
             # A driver would go on asking.
-            equal(trial.resolve(), (status, code, None), "outcome")
+            _not_resolved(trial, status, code)
         else:
             refused(trial.job.start_driver(wait=False), status, code)
             nothing_served(trial.job)
@@ -221,7 +227,7 @@ def endpoints_that_cannot_be(checks, bench, server):
     for n, (name, url) in enumerate(places.items()):
         with checks.that(f"{name} is refused and not repeated: CONFIG_INVALID_VALUE"):
             trial = Trial(bench, server, f"endpoint-{n}", aws_stsEndpoint=url)
-            equal(trial.resolve(), (CONFIGURATION, "CONFIG_INVALID_VALUE", None), "outcome")
+            _not_resolved(trial, CONFIGURATION, "CONFIG_INVALID_VALUE")
             holds("PLANTED" not in trial.said, "the URL is repeated")
             trial.end()
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
