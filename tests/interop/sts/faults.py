@@ -113,7 +113,7 @@ def _refused(code, status, message="m", head="", request_id="r-1"):
         body = re.sub(rb"<Message>[^<]*</Message>", lambda _: b"<Message>" + text + b"</Message>", body)
         body = re.sub(rb"<RequestId>[^<]*</RequestId>", lambda _: f"<RequestId>{request_id}</RequestId>".encode(), body)
         if code.encode() not in body:
-            raise AssertionError(f"the server did not refuse: {answer}")
+            raise AssertionError(f"the server did not refuse: status {answer.status}")
         link.send(whole(answer, status, head, body))
     return send
 

@@ -96,12 +96,13 @@ def whole(answer, status=None, head="", body=None):
 class Front:
     """Stands before `upstream` (or, where that is a function, lets it answer: (form) -> Answer). With `life` (seconds)
     each credential's `Expiration` is now + life. `edit` changes a call's form before it is passed on. While `fault` is
-    set, connections meet it and are listed in `met`; all are in `calls`. What came without TLS is in `in_clear`."""
+    set, connections meet it and are listed in `met`; all are in `calls`. What came without TLS is in `in_clear`, what went wrong in the
+    front itself in `broken`."""
 
     def __init__(self, upstream, tls=True, life=None, edit=None):
         self.upstream, self._tls, self._life, self.edit = upstream, tls, life, edit
         self.calls, self.met, self.secrets = [], [], set()
-        self.in_clear = []
+        self.in_clear, self.broken = [], []
         self._lock = threading.Lock()
         self.fault = None
         self._contexts = {}
@@ -157,6 +158,9 @@ class Front:
                     self._converse(Link(stream), stream, call, fault)
         except (OSError, ValueError):
             pass
+        except Exception as why:
+            # A fault that was not played as it is written.
+            self.broken.append(why)
         finally:
             call.ended = time.monotonic()
 
@@ -185,7 +189,10 @@ class Front:
         if callable(self.upstream):
             answer = self.upstream(call.form)
         else:
-            answer = _passed_on(self.upstream, call.path, headers, body)
+            try:
+                answer = _passed_on(self.upstream, call.path, headers, body)
+            except OSError as why:
+                raise RuntimeError(f"the real server did not answer: {why}") from why
         found = {name: re.search(rf"<{name}>([^<]+)</{name}>".encode(), answer.body)
                  for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
         if found["AccessKeyId"]:

@@ -75,6 +75,7 @@ class _Renewal:
         finally:
             job.stop()
             front.stop()
+        equal(front.broken, [], "faults of the front itself")
         self._nothing_repeated()
 
     def _first_credential(self, driver):

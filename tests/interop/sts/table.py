@@ -81,6 +81,7 @@ class Trial:
 
     def end(self):
         self.front.stop()
+        equal(self.front.broken, [], "faults of the front itself")
 
 
 def _not_resolved(trial, status, code):
