@@ -96,8 +96,8 @@ def whole(answer, status=None, head="", body=None):
 class Front:
     """Stands before `upstream` (or, where that is a function, lets it answer: (form) -> Answer). With `life` (seconds)
     each credential's `Expiration` is now + life. `edit` changes a call's form before it is passed on. While `fault` is
-    set, connections meet it and are listed in `met`; all are in `calls`. What came without TLS is in `in_clear`, what went wrong in the
-    front itself in `broken`."""
+    set, connections meet it and are listed in `met`; all are in `calls`. What came without TLS is in `in_clear`, what
+    went wrong in the front itself in `broken`."""
 
     def __init__(self, upstream, tls=True, life=None, edit=None):
         self.upstream, self._tls, self._life, self.edit = upstream, tls, life, edit

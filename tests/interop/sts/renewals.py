@@ -58,7 +58,8 @@ class _Renewal:
             what += f" after {self.took:.1f} s"
         if fault.code == TAKEN:
             return what + ", and the new credential is served"
-        when = {AGAIN: f"again after {fault.pause} s" if fault.pause else "again", NEVER: "once"}.get(fault.retry, fault.retry)
+        again = f"again after {fault.pause} s" if fault.pause else "again"
+        when = {AGAIN: again, NEVER: "once"}.get(fault.retry, fault.retry)
         return what + f", and the last good credential is served; asked {when}"
 
     def run(self):

@@ -81,7 +81,7 @@ class CephServer:
         "expired": ("AccessDenied", 403), "audience": ("AccessDenied", 403), "forged": ("AccessDenied", 403),
         "role": ("NoSuchEntity", 404), "duration": ("InvalidArgument", 400),
     }
-    cannot = {"policy": NO_STORE} | dict.fromkeys(
+    cannot = {"policy": NO_STORE, "named targets": NO_STORE} | dict.fromkeys(
         ("refused chain", "managed policies", "no expiry", "no role", "unknown action"), "no such answer was recorded")
 
     def __init__(self, bench):

@@ -35,6 +35,20 @@ for name in sys.argv[2:]:
 print(json.dumps([s3._request_signer._credentials.access_key, found]))
 """
 
+# With which access key each profile writes to the store: none is made up for by another.
+BY_PROFILE = """
+import boto3, json, sys
+found = {}
+for name in ("logs", "raw", "other"):
+    try:
+        session = boto3.Session(profile_name=name)
+        session.client("s3").put_object(Bucket=sys.argv[1], Key=f"targets/{name}", Body=name.encode())
+        found[name] = session.get_credentials().access_key
+    except Exception as why:
+        found[name] = type(why).__name__
+print(json.dumps(found))
+"""
+
 
 class Case(NamedTuple):
     name: str
@@ -146,6 +160,19 @@ def chain_refused(bench, server):
     trial.end()
 
 
+def named_targets(bench, server):
+    roles = {"logs": server.role, "raw": server.role if server.name == "MinIO" else server.other_role}
+    trial = Trial(bench, server, "targets", role=None,
+                  **{f"aws_target_{name}_roleArn": role for name, role in roles.items()})
+    found = trial.told_by(BY_PROFILE, BUCKET, sink_credentialsFile="true")
+    given = {line["target"]: (line["role"], line["credential_id"]) for line in trial.job.audit()}
+    equal({name: role for name, (role, _) in given.items()}, roles, "roles in the audit")
+    equal(sorted(key for _, key in given.values()), sorted(trial.front.keys()), "access key ids that were given out")
+    holds(len(set(trial.front.keys())) == 2, "both targets have one credential")
+    equal(found, {name: key for name, (_, key) in given.items()} | {"other": "ProfileNotFound"}, "access key ids")
+    trial.end()
+
+
 def policy(bench, server):
     for name in ("inside/2", "outside/2"):
         client(server.url, *ROOT).put_object(Bucket=BUCKET, Key=name, Body=b"before")
@@ -221,9 +248,10 @@ def _unknown_action(bench, form):
 def endpoints_that_cannot_be(checks, bench, server):
     """Bad inputs 207 and 208: nothing is sent."""
     places = {
-        "207, an endpoint without TLS": "http://sts.example.org", "208, an endpoint with a user": "https://PLANTED@127.0.0.1",
-        "208, an endpoint with a query": "https://127.0.0.1/?PLANTED=1", "208, an endpoint with a fragment":
-        "https://127.0.0.1/#PLANTED",
+        "207, an endpoint without TLS": "http://PLANTED.example.org",
+        "208, an endpoint with a user": "https://PLANTED@127.0.0.1",
+        "208, an endpoint with a query": "https://127.0.0.1/?PLANTED=1",
+        "208, an endpoint with a fragment": "https://127.0.0.1/#PLANTED",
     }
     for n, (name, url) in enumerate(places.items()):
         with checks.that(f"{name} is refused and not repeated: CONFIG_INVALID_VALUE"):
@@ -254,6 +282,7 @@ def _nobody_came(listener):
 CASES = [
     Case("success", "a driver's credential is the one that was given out, and opens the store where there is one", success),
     Case("chain", "a chained role: two calls, one credential, and an audit line that names both", chain),
+    Case("named targets", "boto3 takes each named target by its profile, and none by a name that is not there", named_targets),
     Case("refused chain", "a chain that it refuses: STS_CHAIN_DENIED", chain_refused),
     Case("policy", "a session policy narrows: the store itself refuses the object outside it", policy),
     Case("managed policies", "managed policies that it passes over are an error: STS_ANSWER_POLICY", managed_policies),
