@@ -147,7 +147,7 @@ fn executor(
 }
 
 fn show(bundle: &VersionedCredentials, scheme: &Scheme, user: &str) -> Outcome<()> {
-    let credential = bundle.credentials.for_scheme(scheme).ok_or("no credential for the scheme")?;
+    let credential = bundle.credentials.get(&scheme.clone().into()).ok_or("no credential for the scheme")?;
     let value = credential.property(PROPERTY).ok_or("no property")?.expose();
     println!("version {}: {value}", bundle.version.number);
     if value == format!("a fake credential for {user}") { Ok(()) } else { Err("another user's credential".into()) }

@@ -2,7 +2,7 @@
 
 use crate::codec::json::JsonLine;
 use crate::credential::{Provenance, ProvenanceStep};
-use crate::name::{ExecutorName, Issuer, PodName, Principal, Scheme, Subject};
+use crate::name::{CredentialName, ExecutorName, Issuer, PodName, Principal, Subject};
 use crate::store::Version;
 use crate::time::Timestamp;
 
@@ -31,8 +31,8 @@ pub enum AuditEvent<'a> {
         principal: &'a Principal,
         /// Who says so.
         issuer: &'a Issuer,
-        /// What it opens.
-        scheme: &'a Scheme,
+        /// Which one: what it opens, and for which target.
+        name: &'a CredentialName,
         /// Whether the token's signature was checked.
         signature_checked: bool,
         /// What came of it.
@@ -81,7 +81,7 @@ pub enum Exchanged<'a> {
         provenance: &'a Provenance,
         /// When it expires.
         expires_at: Timestamp,
-        /// The bundle that it is part of; `None` at a start that still waits for another scheme.
+        /// The bundle that it is part of; `None` at a start that still waits for another credential.
         version: Option<Version>,
     },
     /// A failure.
@@ -98,11 +98,14 @@ impl AuditEvent<'_> {
         let mut line = JsonLine::new();
         line.text("time", &now.to_string());
         match self {
-            Self::Exchange { principal, issuer, scheme, signature_checked, outcome } => {
+            Self::Exchange { principal, issuer, name, signature_checked, outcome } => {
                 line.text("event", "exchange");
                 line.text("principal", principal.as_str());
                 line.text("issuer", issuer.as_str());
-                line.text("scheme", scheme.as_str());
+                line.text("scheme", name.scheme().as_str());
+                if let Some(target) = name.target() {
+                    line.text("target", target.as_str());
+                }
                 line.flag("signature_checked", *signature_checked);
                 outcome.write(&mut line);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::frame::{FieldReader, FieldWriter, FrameError};
-use crate::name::{PropertyName, Scheme};
+use crate::name::{CredentialName, PropertyName, Scheme};
 use crate::secret::Secret;
 use crate::time::{Moment, Timestamp};
 
@@ -28,8 +28,12 @@ pub mod s3a {
 /// and the EKS Pod Identity Agent leaves the same margin.
 pub const SERVING_MARGIN: Duration = Duration::from_secs(15);
 
-/// Most schemes in one bundle: there are a handful in the world.
-pub const MAX_SCHEMES: usize = 16;
+/// Most credentials in one bundle: there are a handful of schemes in the world, and one of them may have targets.
+pub const MAX_CREDENTIALS: usize = 16;
+
+/// Most named targets of one scheme. A bundle has to fit into one frame of 65,536 bytes: with the unnamed credential
+/// these are 13, whose session tokens may have 4 KiB each, as those of a MinIO with a full set of claims.
+pub const MAX_TARGETS: usize = 12;
 
 /// Most properties of one credential: the largest that we know has five.
 pub const MAX_PROPERTIES: usize = 16;
@@ -38,7 +42,7 @@ pub const MAX_PROPERTIES: usize = 16;
 /// claims has 4 KiB.
 pub const MAX_VALUE: usize = 16 * 1024;
 
-/// A short-lived credential for one scheme.
+/// A short-lived credential for one scheme, and for one target of it where there are several.
 #[derive(Debug)]
 pub struct ServiceCredential {
     properties: BTreeMap<PropertyName, Secret>,
@@ -158,10 +162,10 @@ impl ServiceCredential {
     }
 }
 
-/// The bundle: at most one credential a scheme. A clone shares it.
+/// The bundle: at most one credential of a name. A clone shares it.
 #[derive(Debug, Clone, Default)]
 pub struct UserCredentials {
-    schemes: Arc<BTreeMap<Scheme, Arc<ServiceCredential>>>,
+    by_name: Arc<BTreeMap<CredentialName, Arc<ServiceCredential>>>,
 }
 
 impl UserCredentials {
@@ -171,47 +175,45 @@ impl UserCredentials {
         Self::default()
     }
 
-    /// The same bundle with `credential` as the one for `scheme`.
+    /// The same bundle with `credential` as the one of that name; a scheme alone is the unnamed one's.
     #[must_use]
-    pub fn with(mut self, scheme: Scheme, credential: Arc<ServiceCredential>) -> Self {
-        Arc::make_mut(&mut self.schemes).insert(scheme, credential);
+    pub fn with(mut self, name: impl Into<CredentialName>, credential: Arc<ServiceCredential>) -> Self {
+        Arc::make_mut(&mut self.by_name).insert(name.into(), credential);
         self
     }
 
-    /// The credential for `scheme`.
+    /// The credential of that name.
     #[must_use]
-    pub fn for_scheme(&self, scheme: &Scheme) -> Option<&Arc<ServiceCredential>> {
-        self.schemes.get(scheme)
+    pub fn get(&self, name: &CredentialName) -> Option<&Arc<ServiceCredential>> {
+        self.by_name.get(name)
     }
 
-    /// All of them, by scheme.
-    pub fn iter(&self) -> impl Iterator<Item = (&Scheme, &Arc<ServiceCredential>)> {
-        self.schemes.iter()
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&CredentialName, &Arc<ServiceCredential>)> {
+        self.by_name.iter()
     }
 
     /// The shortest time for which a credential of the bundle may still be served; `None` for an empty bundle.
     #[must_use]
     pub fn servable_for(&self, at: Moment) -> Option<Duration> {
-        self.schemes.values().map(|credential| credential.servable_for(at)).min()
+        self.by_name.values().map(|credential| credential.servable_for(at)).min()
     }
 
     /// The bundle with only what may still be served at `at`.
     #[must_use]
     pub fn servable(&self, at: Moment) -> Self {
-        let schemes = self.schemes.iter().filter(|(_, credential)| !credential.servable_for(at).is_zero());
-        Self {
-            schemes: Arc::new(schemes.map(|(scheme, credential)| (scheme.clone(), Arc::clone(credential))).collect()),
-        }
+        let servable = self.by_name.iter().filter(|(_, credential)| !credential.servable_for(at).is_zero());
+        Self { by_name: Arc::new(servable.map(|(name, credential)| (name.clone(), Arc::clone(credential))).collect()) }
     }
 
-    /// Writes the bundle: a count, then for each scheme its name, expiry and properties.
+    /// Writes the bundle: a count, then for each credential its name, expiry and properties.
     ///
     /// # Errors
     /// [`FrameError`] if it does not fit into the frame.
     pub fn encode(&self, to: &mut FieldWriter) -> Result<(), FrameError> {
-        to.count(self.schemes.len())?;
-        for (scheme, credential) in self.schemes.iter() {
-            to.text(scheme.as_str())?;
+        to.count(self.by_name.len())?;
+        for (name, credential) in self.by_name.iter() {
+            to.text(&name.to_string())?;
             to.u64(credential.expires_at.unix_seconds())?;
             to.count(credential.properties.len())?;
             for (name, value) in &credential.properties {
@@ -234,28 +236,28 @@ impl UserCredentials {
         accepted: &AcceptedProperties,
         learned: Moment,
     ) -> Result<Self, CredentialError> {
-        let count = from.count(MAX_SCHEMES)?;
-        let mut schemes = BTreeMap::new();
+        let count = from.count(MAX_CREDENTIALS)?;
+        let mut by_name = BTreeMap::new();
         for _ in 0..count {
-            let scheme = Scheme::new(from.text()?).map_err(CredentialError::Name)?;
+            let of = CredentialName::parse(from.text()?).map_err(CredentialError::Name)?;
             let expires_at = Timestamp::from_unix_seconds(from.u64()?).ok_or(CredentialError::ExpiryRange)?;
             let mut properties = BTreeMap::new();
             for _ in 0..from.count(MAX_PROPERTIES)? {
                 let name = PropertyName::new(from.text()?).map_err(CredentialError::Name)?;
                 let value = from.secret(MAX_VALUE)?;
-                if !accepted.contains(&scheme, &name) {
-                    return Err(CredentialError::NotAccepted { scheme, name });
+                if !accepted.contains(of.scheme(), &name) {
+                    return Err(CredentialError::NotAccepted { scheme: of.scheme().clone(), name });
                 }
                 if properties.insert(name.clone(), value).is_some() {
-                    return Err(CredentialError::Duplicate { scheme });
+                    return Err(CredentialError::Duplicate { of });
                 }
             }
             let credential = Arc::new(ServiceCredential::new(properties, expires_at, learned)?);
-            if schemes.insert(scheme.clone(), credential).is_some() {
-                return Err(CredentialError::Duplicate { scheme });
+            if by_name.insert(of.clone(), credential).is_some() {
+                return Err(CredentialError::Duplicate { of });
             }
         }
-        Ok(Self { schemes: Arc::new(schemes) })
+        Ok(Self { by_name: Arc::new(by_name) })
     }
 }
 
@@ -311,10 +313,10 @@ pub enum CredentialError {
     },
     /// The expiry lies after year 9999.
     ExpiryRange,
-    /// A scheme or a property stands there twice.
+    /// A credential or one of its properties stands there twice.
     Duplicate {
-        /// Which scheme.
-        scheme: Scheme,
+        /// Which credential.
+        of: CredentialName,
     },
     /// The receiver was not told to accept this property.
     NotAccepted {
@@ -340,7 +342,7 @@ impl fmt::Display for CredentialError {
             }
             Self::Expired { expires_at, now } => write!(f, "a credential expired at {expires_at}; it is {now}"),
             Self::ExpiryRange => f.write_str("a credential expires after year 9999"),
-            Self::Duplicate { scheme } => write!(f, "scheme {scheme} or one of its properties stands there twice"),
+            Self::Duplicate { of } => write!(f, "credential {of} or one of its properties stands there twice"),
             Self::NotAccepted { scheme, name } => write!(f, "property {name} of scheme {scheme} is not accepted here"),
             Self::Name(error) => error.fmt(f),
             Self::Frame(error) => error.fmt(f),

@@ -64,6 +64,92 @@ impl Scheme {
     }
 }
 
+/// A named target: a credential of its own beside the unnamed one. 1 to 32 of `a-z 0-9 -`, and not `default`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetName(String);
+
+impl TargetName {
+    /// Checks `text` and keeps it as it is.
+    ///
+    /// # Errors
+    /// [`NameError`] says which rule is broken and never repeats the text.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        const WHAT: &str = "target name";
+        check(WHAT, text, 1..=32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')?;
+        // It becomes a profile's name, and SDKs take the profile of that name without being asked.
+        if text == "default" {
+            return Err(NameError::Reserved { what: WHAT });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which credential of a job: what it opens, and for which target where it has a name. As text `s3a` or `s3a/TARGET`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialName {
+    scheme: Scheme,
+    target: Option<TargetName>,
+}
+
+impl CredentialName {
+    /// The credential of a named target.
+    #[must_use]
+    pub fn of_target(scheme: Scheme, target: TargetName) -> Self {
+        Self { scheme, target: Some(target) }
+    }
+
+    /// Reads the text form. No scheme has a slash in it, so there is one way to read it.
+    ///
+    /// # Errors
+    /// [`NameError`] for the scheme or the target.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        match text.split_once('/') {
+            Some((scheme, target)) => Ok(Self::of_target(Scheme::new(scheme)?, TargetName::new(target)?)),
+            None => Scheme::new(text).map(Self::from),
+        }
+    }
+
+    /// What it opens.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// The target, where it has a name.
+    #[must_use]
+    pub fn target(&self) -> Option<&TargetName> {
+        self.target.as_ref()
+    }
+}
+
+/// The unnamed credential of a scheme.
+impl From<Scheme> for CredentialName {
+    fn from(scheme: Scheme) -> Self {
+        Self { scheme, target: None }
+    }
+}
+
+impl fmt::Display for CredentialName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Some(target) => write!(f, "{}/{target}", self.scheme),
+            None => self.scheme.fmt(f),
+        }
+    }
+}
+
 name!(
     /// A name of a credential's property, such as `fs.s3a.access.key`: 1 to 128 of `A-Z a-z 0-9 . _ -`.
     PropertyName, "property name", 1..=128, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
@@ -150,6 +236,11 @@ pub enum NameError {
         /// Where, counted in characters from 0.
         position: usize,
     },
+    /// It means something to others.
+    Reserved {
+        /// Which kind of name.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for NameError {
@@ -161,6 +252,7 @@ impl fmt::Display for NameError {
             Self::Character { what, position } => {
                 write!(f, "the {what} has a character that is not allowed at position {position}")
             }
+            Self::Reserved { what } => write!(f, "the {what} is one that others give a meaning to"),
         }
     }
 }
@@ -195,5 +287,26 @@ mod tests {
         assert_eq!(Region::new("eu-central-1.evil"), Err(NameError::Character { what: "region", position: 12 }));
         assert_eq!(Principal::new("a\u{1b}[31m"), Err(NameError::Character { what: "principal", position: 1 }));
         assert_eq!(Issuer::new("https://a b"), Err(NameError::Character { what: "issuer", position: 9 }));
+    }
+
+    #[test]
+    fn a_credentials_name_is_its_scheme_and_its_target_and_reads_back() {
+        let length = |text: &str| NameError::Length { what: "target name", length: text.len(), least: 1, most: 32 };
+        let longest = "a".repeat(32);
+        for (text, target) in
+            [("s3a", None), ("s3a/logs-2", Some("logs-2")), (&format!("s3a/{longest}"), Some(&*longest))]
+        {
+            let name = CredentialName::parse(text).unwrap();
+            assert_eq!((name.scheme().as_str(), name.target().map(TargetName::as_str)), ("s3a", target));
+            assert_eq!(name.to_string(), text);
+        }
+        assert_eq!(CredentialName::parse("s3a/"), Err(length("")));
+        assert_eq!(CredentialName::parse(&format!("s3a/{longest}a")), Err(length(&format!("{longest}a"))));
+        let reserved = NameError::Reserved { what: "target name" };
+        assert_eq!(CredentialName::parse("s3a/default"), Err(reserved));
+        for (text, position) in [("s3a/a/b", 1), ("s3a/A", 0), ("s3a/a]\n[b", 1), ("s3a/a.b", 1), ("s3a/a_b", 1)] {
+            assert_eq!(CredentialName::parse(text), Err(NameError::Character { what: "target name", position }));
+        }
+        assert_eq!(CredentialName::parse("S/a"), Err(NameError::Character { what: "scheme", position: 0 }));
     }
 }

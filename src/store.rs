@@ -1,6 +1,7 @@
 //! The one cell where both sides meet: who writes credentials and who reads them know only this.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -109,6 +110,22 @@ impl CredentialStore {
         let waited = self.news.wait_timeout_while(self.lock(), timeout, same);
         let (newest, _) = waited.unwrap_or_else(PoisonError::into_inner);
         newest.clone().filter(|held| Some(held.version) != seen)
+    }
+
+    /// Waits until there is a bundle other than `seen`, at most for `timeout`, and not after `stopped` has become true,
+    /// which [`CredentialStore::wake`] is to be told of.
+    pub fn wait_change(&self, seen: Option<Version>, timeout: Duration, stopped: &AtomicBool) {
+        let quiet = |newest: &mut Option<VersionedCredentials>| {
+            !stopped.load(Ordering::Acquire) && newest.as_ref().map(|held| held.version) == seen
+        };
+        drop(self.news.wait_timeout_while(self.lock(), timeout, quiet));
+    }
+
+    /// Has everybody who waits look at whether to go on.
+    pub fn wake(&self) {
+        // Whoever has just looked and is not asleep yet holds the lock.
+        drop(self.lock());
+        self.news.notify_all();
     }
 
     /// A writer replaces the whole value in one assignment: a panic elsewhere cannot leave half of one here, so a

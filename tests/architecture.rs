@@ -57,6 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "manager/work.rs",
             "distribute/server.rs",
             "distribute/client.rs",
+            "sink/credentials_file.rs",
             "sys/http_server.rs",
             "sys/process.rs",
         ],

@@ -7,11 +7,12 @@ use std::time::Duration;
 use safe_conduct::Secret;
 use safe_conduct::codec::frame::{FieldReader, FieldWriter, FrameError};
 use safe_conduct::credential::{
-    AcceptedProperties, CredentialError, MAX_PROPERTIES, MAX_SCHEMES, MAX_VALUE, SERVING_MARGIN, ServiceCredential,
-    UserCredentials,
+    AcceptedProperties, CredentialError, MAX_CREDENTIALS, MAX_PROPERTIES, MAX_TARGETS, MAX_VALUE, SERVING_MARGIN,
+    ServiceCredential, UserCredentials, s3a,
 };
-use safe_conduct::name::{NameError, PropertyName, Scheme};
-use safe_conduct::store::{CredentialStore, Epoch, Version};
+use safe_conduct::distribute::message::{Reply, Timing};
+use safe_conduct::name::{CredentialName, NameError, PropertyName, Scheme};
+use safe_conduct::store::{CredentialStore, Epoch, Version, VersionedCredentials};
 use safe_conduct::time::{Moment, Timestamp};
 
 const NOW: u64 = 1_800_000_000;
@@ -89,13 +90,13 @@ fn a_credential_is_served_until_15_seconds_before_the_earlier_of_two_ends() {
 
 #[test]
 fn a_bundle_reads_back_as_it_was_written() {
-    let bundle = (0..MAX_SCHEMES).fold(UserCredentials::new(), |bundle, n| {
+    let bundle = (0..MAX_CREDENTIALS).fold(UserCredentials::new(), |bundle, n| {
         bundle.with(Scheme::new(&format!("s{n}")).unwrap(), Arc::new(credential(600)))
     });
     let mut body = FieldWriter::new();
     bundle.encode(&mut body).unwrap();
-    let read = decoded(&body, &accepted(MAX_SCHEMES)).unwrap();
-    assert_eq!(read.iter().count(), MAX_SCHEMES);
+    let read = decoded(&body, &accepted(MAX_CREDENTIALS)).unwrap();
+    assert_eq!(read.iter().count(), MAX_CREDENTIALS);
     for (scheme, held) in read.iter() {
         assert!(held.property("p0").unwrap().matches(b"value"), "{scheme}");
         assert_eq!((held.expires_at(), held.life()), (time(NOW + 600), Duration::from_secs(600)));
@@ -106,16 +107,47 @@ fn a_bundle_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn a_bundle_has_at_most_16_schemes() {
-    let bundle = (0..=MAX_SCHEMES).fold(UserCredentials::new(), |bundle, n| {
+fn a_bundle_has_at_most_16_credentials() {
+    let bundle = (0..=MAX_CREDENTIALS).fold(UserCredentials::new(), |bundle, n| {
         bundle.with(Scheme::new(&format!("s{n}")).unwrap(), Arc::new(credential(600)))
     });
     let mut body = FieldWriter::new();
     bundle.encode(&mut body).unwrap();
     assert_eq!(
-        decoded(&body, &accepted(MAX_SCHEMES + 1)).map(|_| ()),
+        decoded(&body, &accepted(MAX_CREDENTIALS + 1)).map(|_| ()),
         Err(CredentialError::Frame(FrameError::TooLong))
     );
+}
+
+/// A bundle of the unnamed credential and so many targets, each with a session token of so many bytes.
+fn with_targets(count: usize, token: usize) -> UserCredentials {
+    let values = [(s3a::ACCESS_KEY, 20), (s3a::SECRET_KEY, 40), (s3a::SESSION_TOKEN, token), (s3a::ACCOUNT_ID, 12)];
+    let made = || {
+        let properties = values.map(|(property, length)| (name(property), Secret::from_text(&"a".repeat(length))));
+        Arc::new(ServiceCredential::new(properties.into(), time(NOW + 600), moment(NOW, 100)).unwrap())
+    };
+    (0..count).fold(UserCredentials::new().with(Scheme::s3a(), made()), |bundle, n| {
+        let target = format!("{}{n:02}", "a".repeat(30));
+        bundle.with(CredentialName::parse(&format!("s3a/{target}")).unwrap(), made())
+    })
+}
+
+#[test]
+fn twelve_targets_with_tokens_of_4_kib_fit_into_a_frame_and_read_back() {
+    let encoded = |bundle: UserCredentials| {
+        let version = Version { epoch: Epoch([7; 16]), number: 1 };
+        let timing = Timing { now: time(NOW), next_ask: Duration::from_secs(60) };
+        Reply::Bundle(VersionedCredentials { version, credentials: bundle }).encode(timing)
+    };
+    assert!(encoded(with_targets(MAX_TARGETS, 4096)).is_ok());
+    // Why the limit is not three higher.
+    assert_eq!(encoded(with_targets(MAX_TARGETS + 3, 4096)).map(drop), Err(FrameError::TooLong));
+    let mut body = FieldWriter::new();
+    with_targets(MAX_TARGETS, 4096).encode(&mut body).unwrap();
+    let accepted = AcceptedProperties::none().with(Scheme::s3a(), s3a::PROPERTIES.map(name));
+    let read = decoded(&body, &accepted).unwrap();
+    assert_eq!(read.iter().filter(|(name, _)| name.target().is_some()).count(), MAX_TARGETS);
+    assert!(read.get(&Scheme::s3a().into()).is_some());
 }
 
 /// A bundle of one scheme, written field by field: name, expiry, and one property for each name given.
@@ -139,7 +171,7 @@ fn what_stands_twice_is_not_accepted_is_misnamed_or_has_expired_is_refused() {
     let s0 = Scheme::new("s0").unwrap();
     let later = NOW + 600;
     let refused = |schemes: &[(&str, u64, &[&str])]| decoded(&written(schemes), &accepted(1)).map(|_| ()).unwrap_err();
-    let duplicate = CredentialError::Duplicate { scheme: s0.clone() };
+    let duplicate = CredentialError::Duplicate { of: s0.clone().into() };
     assert_eq!(refused(&[("s0", later, &["p0", "p0"])]), duplicate);
     assert_eq!(refused(&[("s0", later, &["p0"]), ("s0", later, &["p0"])]), duplicate);
     assert_eq!(
@@ -152,6 +184,21 @@ fn what_stands_twice_is_not_accepted_is_misnamed_or_has_expired_is_refused() {
     assert_eq!(refused(&[("S0", later, &["p0"])]), CredentialError::Name(upper));
     assert_eq!(refused(&[("s0", NOW, &["p0"])]), CredentialError::Expired { expires_at: time(NOW), now: time(NOW) });
     assert_eq!(refused(&[("s0", u64::MAX, &["p0"])]), CredentialError::ExpiryRange);
+    // A target is accepted as its scheme is, may set no more, and stands there once.
+    let target = CredentialName::parse("s0/logs").unwrap();
+    assert!(decoded(&written(&[("s0", later, &["p0"]), ("s0/logs", later, &["p0"])]), &accepted(1)).is_ok());
+    let duplicate = CredentialError::Duplicate { of: target };
+    assert_eq!(refused(&[("s0/logs", later, &["p0"]), ("s0/logs", later, &["p0"])]), duplicate);
+    let s0 = Scheme::new("s0").unwrap();
+    let not_accepted = CredentialError::NotAccepted { scheme: s0, name: name("endpoint") };
+    assert_eq!(refused(&[("s0/logs", later, &["endpoint"])]), not_accepted);
+    for (text, error) in [
+        ("s0/default", NameError::Reserved { what: "target name" }),
+        ("s0/a]\n[b", NameError::Character { what: "target name", position: 1 }),
+        ("s0/", NameError::Length { what: "target name", length: 0, least: 1, most: 32 }),
+    ] {
+        assert_eq!(refused(&[(text, later, &["p0"])]), CredentialError::Name(error));
+    }
     assert_eq!(refused(&[("s0", later, &[])]), CredentialError::PropertyCount { count: 0 });
 }
 

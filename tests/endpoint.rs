@@ -63,6 +63,60 @@ fn nothing_to_serve_is_503_with_a_code() {
 }
 
 #[test]
+fn each_target_has_a_path_of_its_own_and_is_never_made_up_for_by_another() {
+    let fixture = listening();
+    let is = |path: &str, status: u16, part: &str| {
+        let (answered, body) = fixture.get(path);
+        assert!(answered == status && body.contains(part), "{path}: {answered} {body}");
+    };
+    is("/v1/credentials/logs", 503, "NO_CREDENTIALS_YET");
+    fixture.publish_named(&[("s3a", "ID-1", 3600), ("s3a/logs", "ID-LOGS", 1800), ("gs/raw", "ID-GS", 3600)]);
+    is("/v1/credentials", 200, "\"ID-1\"");
+    is("/v1/credentials/logs", 200, "\"ID-LOGS\"");
+    is("/v1/credentials/logs?a=REFLECTED", 200, "\"ID-LOGS\"");
+    is("/v1/credentials/raw", 404, "TARGET_UNKNOWN");
+    is(&format!("/v1/credentials/{}", "a".repeat(32)), 404, "TARGET_UNKNOWN");
+    // The unnamed one would do for none of these.
+    fixture.clock.advance(seconds(1785), seconds(1785));
+    is("/v1/credentials/logs", 503, "CREDENTIALS_EXPIRED");
+    is("/v1/credentials", 200, "\"ID-1\"");
+}
+
+#[test]
+fn a_targets_path_is_as_strict_as_the_unnamed_one_and_tells_strangers_nothing_of_targets() {
+    let fixture = listening();
+    fixture.publish_named(&[("s3a", "ID-1", 3600), ("s3a/logs", "ID-LOGS", 3600)]);
+    let is = |request: &str, status: u16| assert_eq!(fixture.ask(request).status, status, "{request}");
+    for target in ["logs", "raw"] {
+        let line = format!("GET /v1/credentials/{target} HTTP/1.1\r\n");
+        is(&format!("{line}Host: ADDRESS\r\n\r\n"), 403);
+        is(&format!("{line}Host: ADDRESS\r\nAuthorization: {}\r\n\r\n", &TOKEN[1..]), 403);
+        is(&format!("{line}Host: evil.test:PORT\r\nAuthorization: TOKEN\r\n\r\n"), 403);
+        is(&format!("{line}Host: ADDRESS\r\nAuthorization: TOKEN\r\nVia: 1.1 x\r\n\r\n"), 403);
+        is(&format!("POST /v1/credentials/{target} HTTP/1.1\r\nHost: ADDRESS\r\nAuthorization: TOKEN\r\n\r\n"), 405);
+    }
+    let too_long = format!("/{}", "a".repeat(33));
+    let below = ["/", "/LOGS", "/logs/", "/logs/logs", "/./logs", "/lo%67s", "/logs%20", "/default", "logs", "//logs"];
+    for path in below.into_iter().chain([too_long.as_str()]) {
+        let (status, body) = fixture.get(&format!("/v1/credentials{path}"));
+        assert!(status == 403 && body.contains("ACCESS_DENIED"), "{path}: {status} {body}");
+    }
+}
+
+#[test]
+fn a_job_of_named_targets_only_says_so_at_the_unnamed_path_while_there_is_something_to_serve() {
+    let fixture = listening();
+    fixture.publish_named(&[("s3a/logs", "ID-LOGS", 1800), ("s3a/raw", "ID-RAW", 3600)]);
+    let unnamed = || fixture.get("/v1/credentials");
+    assert!(unnamed().0 == 404 && unnamed().1.contains("NO_UNNAMED_CREDENTIALS"), "{:?}", unnamed());
+    assert!(!unnamed().1.contains("ID-"));
+    fixture.clock.advance(seconds(1785), seconds(1785));
+    assert_eq!(unnamed().0, 404, "one of two may be served");
+    fixture.clock.advance(seconds(1800), seconds(1800));
+    assert!(unnamed().0 == 503 && unnamed().1.contains("CREDENTIALS_EXPIRED"), "{:?}", unnamed());
+}
+
+#[test]
 fn a_new_version_is_served_at_once_also_on_an_open_connection() {
     let fixture = serving();
     let mut client = fixture.connect();

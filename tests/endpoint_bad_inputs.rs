@@ -132,7 +132,7 @@ fn bad_inputs_284_to_299_304_and_308_are_refused() {
     assert_eq!(fixture.ask(GOOD).status, 200, "and who is honest is served");
     let counted = fixture.endpoint.requests().read();
     let of = |status| rows.iter().filter(|(_, wanted, _)| *wanted == status).count() as u64;
-    assert_eq!(counted, [(200, 1), (400, of(400)), (403, of(403)), (405, of(405)), (503, 0)].into());
+    assert_eq!(counted, [(200, 1), (400, of(400)), (403, of(403)), (404, 0), (405, of(405)), (503, 0)].into());
 }
 
 /// RFC 9110, section 5.6.2.

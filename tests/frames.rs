@@ -91,7 +91,7 @@ fn read_answer(frame: &[u8]) -> Result<String, MessageError> {
     let (reply, timing) = Reply::decode(header.kind, body, &accepted(), Duration::ZERO)?;
     Ok(match reply {
         Reply::Bundle(bundle) => {
-            let expiry = bundle.credentials.for_scheme(&job::s3a()).unwrap().expires_at();
+            let expiry = bundle.credentials.get(&job::s3a().into()).unwrap().expires_at();
             format!("{timing:?} {:?} {expiry} {}", bundle.version, secret_in(&bundle.credentials))
         }
         other => format!("{timing:?} {other:?}"),
@@ -271,7 +271,7 @@ fn a_bundle_that_fits_into_no_frame_is_an_error_of_the_sender() {
     let mut credentials = UserCredentials::new();
     for (number, scheme) in ["a", "b", "c", "d"].into_iter().enumerate() {
         let one = bundle(&property(number), &long, 3600, learned());
-        let credential = one.for_scheme(&job::s3a()).unwrap().clone();
+        let credential = one.get(&job::s3a().into()).unwrap().clone();
         credentials = credentials.with(safe_conduct::name::Scheme::new(scheme).unwrap(), credential);
     }
     let reply = Reply::Bundle(VersionedCredentials { version: version(1), credentials });

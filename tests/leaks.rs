@@ -25,10 +25,10 @@ use safe_conduct::distribute::{
 use safe_conduct::identity::{Algorithm, TokenVerifier};
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
 use safe_conduct::manager::{ManagerParts, ManagerSettings, UserCredentialManager};
-use safe_conduct::name::{Audience, ExecutorName, Issuer, PropertyName, RoleArn, Scheme};
+use safe_conduct::name::{Audience, CredentialName, ExecutorName, Issuer, PropertyName, RoleArn, Scheme};
 use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsSettings, Providers, RoleSettings};
 use safe_conduct::secret::WipedBuffer;
-use safe_conduct::sink::{self, EndpointFiles, EndpointSettings, LoopbackEndpoint};
+use safe_conduct::sink::{self, CredentialsFile, EndpointFiles, EndpointSettings, LoopbackEndpoint, ProfileRegions};
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::http::{HttpError, HttpRequest, HttpResponse};
@@ -168,7 +168,18 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     write!(stream, "{head}Authorization: {}\r\n\r\n", endpoint_token.expose()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let environment = sink::child_environment(std::iter::empty(), &endpoint.url(), files.token_file(), &endpoint_token);
+    let environment =
+        sink::child_environment(std::iter::empty(), &endpoint.url(), files.token_file(), &endpoint_token, None);
+    let named = CredentialName::parse("s3a/logs").unwrap();
+    let credential = Arc::clone(bundle.credentials.get(&Scheme::s3a().into()).unwrap());
+    received.publish(bundle.version.epoch, bundle.credentials.clone().with(named, credential));
+    std::fs::create_dir(folder.path("profiles")).unwrap();
+    let regions = ProfileRegions::default();
+    let profiles = CredentialsFile::prepare(&folder.path("profiles"), regions, Arc::clone(&random)).unwrap();
+    write!(shown, "{profiles:?}").unwrap();
+    let profiles = profiles.start(Arc::clone(&received), Arc::new(SystemClock::new())).unwrap();
+    let profile = std::fs::read_to_string(folder.path("profiles/aws-credentials")).unwrap();
+    write!(shown, "{profiles:?}").unwrap();
     let mut body = FieldWriter::new();
     bundle.credentials.encode(&mut body).unwrap();
     write!(shown, "{manager:?} {server:?} {client:?} {endpoint:?} {files:?} {environment:?} {bundle:?} {store:?}")
@@ -179,7 +190,7 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     for entry in std::fs::read_dir(folder.path("run")).unwrap() {
         written.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
     }
-    drop((client, endpoint, server, manager));
+    drop((client, endpoint, profiles, server, manager));
     let logged = LOGGED.lock().unwrap().clone();
     let audited = audit.0.lock().unwrap().clone();
     let bundle_bytes = String::from_utf8_lossy(body.body()).into_owned();
@@ -188,6 +199,7 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     // 326.
     assert!(holds(&answer, SECRET_KEY) && holds(&answer, SESSION_TOKEN) && holds(&bundle_bytes, SECRET_KEY));
     assert!(holds(&written, endpoint_token.expose()));
+    assert!(holds(&profile, SECRET_KEY) && holds(&profile, SESSION_TOKEN));
     assert!(logged.contains("credential until") && audited.contains("\"event\":\"exchange\""), "{logged}{audited}");
     let signature = token.rsplit('.').next().unwrap();
     let payload = token.split('.').nth(1).unwrap();
@@ -195,6 +207,7 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
         ("answer", &answer),
         ("bundle", &bundle_bytes),
         ("files", &written),
+        ("profile", &profile),
         ("log", &logged),
         ("audit", &audited),
         ("debug", &shown),

@@ -1,5 +1,7 @@
 //! Every committed fuzz seed through its property on the stable compiler, and mutations of each.
 
+#[path = "properties/aws_profiles.rs"]
+mod aws_profiles;
 #[path = "properties/base64url.rs"]
 mod base64url;
 #[path = "properties/discovery.rs"]
@@ -50,6 +52,7 @@ use std::path::Path;
 type Property = fn(&[u8]);
 
 const PROPERTIES: &[(&str, Property)] = &[
+    ("aws_profiles", aws_profiles::check),
     ("base64url", base64url::check),
     ("discovery", discovery::check),
     ("form", form::check),

@@ -13,7 +13,7 @@ use job::{Job, ManualClock, s3a, secret_in};
 use safe_conduct::Secret;
 use safe_conduct::codec::base64url;
 use safe_conduct::distribute::Answer;
-use safe_conduct::name::Scheme;
+use safe_conduct::name::CredentialName;
 use safe_conduct::sink::{EndpointSettings, LoopbackEndpoint};
 use safe_conduct::status::{Snapshot, StatusError, StatusListener, render};
 use safe_conduct::sys::http_server::RunningHttpServer;
@@ -82,7 +82,7 @@ safe_conduct_credential_expiry_seconds{scheme="gs"} 0
 safe_conduct_credential_expiry_seconds{scheme="s3a"} 1799
 # HELP safe_conduct_last_success_timestamp_seconds When the credential was last exchanged (driver) or confirmed by the driver (executor).
 # TYPE safe_conduct_last_success_timestamp_seconds gauge
-safe_conduct_last_success_timestamp_seconds{scheme="s3a"} 1795378259
+safe_conduct_last_success_timestamp_seconds{scheme="s3a",target="logs"} 1795378259
 # HELP safe_conduct_failures_total Failures by code; the scheme is empty where it is no exchange's. What lasts is counted at each look.
 # TYPE safe_conduct_failures_total counter
 safe_conduct_failures_total{scheme="",code="TOKEN_NOT_ROTATED"} 12
@@ -104,14 +104,14 @@ safe_conduct_endpoint_requests_total{status="200"} 70
 
 #[test]
 fn a_snapshot_is_written_as_prometheus_text_format_0_0_4() {
-    let gs = Scheme::new("gs").unwrap();
+    let [unnamed, logs, gs] = ["s3a", "s3a/logs", "gs"].map(|name| CredentialName::parse(name).unwrap());
     let snapshot = Snapshot {
         build: "9.8.7-\\\"\n",
         ready: Err("TOKEN_NOT_ROTATED"),
         version: Some(3),
-        remaining: [(s3a(), Duration::from_millis(1_799_999)), (gs, Duration::ZERO)].into(),
-        last_success: [(s3a(), Timestamp::from_unix_seconds(1_795_378_259).unwrap())].into(),
-        failures: [((Some(s3a()), "STS_THROTTLED"), 2), ((None, "TOKEN_NOT_ROTATED"), 12)].into(),
+        remaining: [(unnamed.clone(), Duration::from_millis(1_799_999)), (gs, Duration::ZERO)].into(),
+        last_success: [(logs, Timestamp::from_unix_seconds(1_795_378_259).unwrap())].into(),
+        failures: [((Some(unnamed), "STS_THROTTLED"), 2), ((None, "TOKEN_NOT_ROTATED"), 12)].into(),
         token_not_rotated: Some(1),
         token_worse: Some(0),
         asks: [("failed", u64::MAX), ("bundle", 4)].into(),
@@ -245,8 +245,9 @@ impl Numbers {
         Box::leak(text.into_boxed_str())
     }
 
-    fn scheme(&mut self) -> Scheme {
-        Scheme::new(["s3a", "gs", "a+b", "a.b", "0-"][usize::try_from(self.below(5)).unwrap()]).unwrap()
+    fn name(&mut self) -> CredentialName {
+        let names = ["s3a", "gs", "a+b", "a.b", "0-", "s3a/logs", "s3a/0-"];
+        CredentialName::parse(names[usize::try_from(self.below(7)).unwrap()]).unwrap()
     }
 }
 
@@ -259,9 +260,9 @@ fn whatever_a_snapshot_holds_a_strict_reader_reads_it_back() {
             build: n.text(),
             ready: if n.below(2) == 0 { Ok(()) } else { Err(n.text()) },
             version: (n.below(2) == 0).then(|| n.next()),
-            remaining: (0..n.below(4)).map(|_| (n.scheme(), Duration::from_nanos(n.next()))).collect(),
-            last_success: (0..n.below(4)).map(|_| (n.scheme(), Timestamp::MAX)).collect(),
-            failures: (0..n.below(6)).map(|_| (((n.below(2) == 0).then(|| n.scheme()), n.text()), n.next())).collect(),
+            remaining: (0..n.below(4)).map(|_| (n.name(), Duration::from_nanos(n.next()))).collect(),
+            last_success: (0..n.below(4)).map(|_| (n.name(), Timestamp::MAX)).collect(),
+            failures: (0..n.below(6)).map(|_| (((n.below(2) == 0).then(|| n.name()), n.text()), n.next())).collect(),
             token_not_rotated: (n.below(2) == 0).then(|| n.next()),
             token_worse: (n.below(2) == 0).then(|| n.next()),
             asks: (0..n.below(4)).map(|_| (n.text(), n.next())).collect(),
@@ -273,9 +274,12 @@ fn whatever_a_snapshot_holds_a_strict_reader_reads_it_back() {
         let maps = snapshot.remaining.len() + snapshot.last_success.len() + snapshot.failures.len();
         let counts = snapshot.asks.len() + snapshot.endpoint_requests.len();
         assert_eq!(samples.len(), 2 + options.iter().flatten().count() + maps + counts);
-        for ((scheme, code), count) in &snapshot.failures {
-            let scheme = scheme.as_ref().map_or("", Scheme::as_str).to_owned();
-            let labels = vec![("scheme".to_owned(), scheme), ("code".to_owned(), (*code).to_owned())];
+        for ((name, code), count) in &snapshot.failures {
+            let scheme = name.as_ref().map_or("", |name| name.scheme().as_str()).to_owned();
+            let mut labels = vec![("scheme".to_owned(), scheme), ("code".to_owned(), (*code).to_owned())];
+            if let Some(target) = name.as_ref().and_then(CredentialName::target) {
+                labels.insert(1, ("target".to_owned(), target.as_str().to_owned()));
+            }
             assert!(samples.contains(&("safe_conduct_failures_total".to_owned(), labels, *count)), "{text}");
         }
     }
@@ -448,5 +452,5 @@ fn the_endpoint_counts_requests_by_status() {
             assert!(stream.read(&mut [0; 1]).unwrap() > 0);
         }
     }
-    assert_eq!(endpoint.requests().read(), [(200, 0), (400, 0), (403, 2), (405, 1), (503, 3)].into());
+    assert_eq!(endpoint.requests().read(), [(200, 0), (400, 0), (403, 2), (404, 0), (405, 1), (503, 3)].into());
 }

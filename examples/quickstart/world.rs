@@ -331,8 +331,13 @@ impl Leaks {
         let mut body = FieldWriter::new();
         newest.credentials.encode(&mut body).map_err(|error| error.to_string())?;
         self.add("bundle received", body.body());
-        let environment =
-            sink::child_environment(std::iter::empty(), &executor.url(), executor.files.token_file(), &executor.token);
+        let environment = sink::child_environment(
+            std::iter::empty(),
+            &executor.url(),
+            executor.files.token_file(),
+            &executor.token,
+            None,
+        );
         for (name, value) in environment.variables() {
             self.add("variable for the command", format!("{}={}", name.display(), value.display()).as_bytes());
         }

@@ -1,5 +1,6 @@
 //! Bytes to values and back. No I/O, no clock, no threads, no policy; one fuzz target a file.
 
+pub mod aws_profiles;
 pub mod base64url;
 pub mod form;
 pub mod frame;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::codec::properties::PropertiesError;
+use crate::credential::MAX_TARGETS;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::sys::file::FileError;
 
@@ -38,6 +39,11 @@ pub enum ConfigError {
         /// The other.
         other: String,
     },
+    /// More named targets than fit into a bundle.
+    TooManyTargets {
+        /// How many.
+        count: usize,
+    },
     /// `enabled` is false.
     SwitchedOff,
     /// A `--conf` that is no `KEY=VALUE`.
@@ -58,6 +64,9 @@ impl fmt::Display for ConfigError {
             Self::Invalid { key, range, detail: None } => write!(f, "{key} must be {range}"),
             Self::Invalid { key, range, detail: Some(detail) } => write!(f, "{key} must be {range}: {detail}"),
             Self::Conflict { key, other } => write!(f, "{key} and {other} exclude each other"),
+            Self::TooManyTargets { count } => {
+                write!(f, "spark.security.oidc.aws.target names {count} targets, more than {MAX_TARGETS}")
+            }
             Self::SwitchedOff => f.write_str("spark.security.oidc.enabled is false: propagation is switched off"),
             Self::NotAnAssignment => f.write_str("a --conf is not of the form KEY=VALUE"),
             Self::File(error) => error.fmt(f),
@@ -76,6 +85,7 @@ impl std::error::Error for ConfigError {
             | Self::Missing { .. }
             | Self::Invalid { .. }
             | Self::Conflict { .. }
+            | Self::TooManyTargets { .. }
             | Self::SwitchedOff
             | Self::NotAnAssignment
             | Self::NoDirectory => None,
@@ -107,6 +117,12 @@ impl Actionable for ConfigError {
             Self::Conflict { .. } => {
                 Facts::new("CONFIG_CONFLICT", Fault::Configuration, Retry::Never, "Remove one of the two keys.")
             }
+            Self::TooManyTargets { .. } => Facts::new(
+                "CONFIG_TOO_MANY_TARGETS",
+                Fault::Configuration,
+                Retry::Never,
+                "Let jobs that need different data have different targets: at most 12 each.",
+            ),
             Self::SwitchedOff => Facts::new(
                 "CONFIG_SWITCHED_OFF",
                 Fault::Configuration,

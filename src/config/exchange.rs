@@ -1,15 +1,16 @@
 //! The settings of the exchange: whose token, checked with which keys, for which role. For driver and resolve.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::endpoint::endpoint;
 use super::error::ConfigError;
 use super::raw::{Settings, full, invalid};
-use super::role::role;
+use super::targets::roles;
 use crate::codec::url::ServiceUrl;
 use crate::identity::{Algorithm, ClaimPath, TokenType, TokenVerifier};
-use crate::name::{Audience, Issuer, Scheme};
+use crate::name::{Audience, CredentialName, Issuer, Scheme};
 use crate::provider::AwsStsSettings;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,8 +28,8 @@ pub struct ExchangeConfig {
     pub token_file: PathBuf,
     /// How it is checked.
     pub identity: IdentityConfig,
-    /// The exchange with AWS STS, or what speaks like it.
-    pub aws: AwsStsSettings,
+    /// The exchanges with AWS STS, or what speaks like it, by credential: the unnamed one, those of targets, or both.
+    pub aws: BTreeMap<CredentialName, AwsStsSettings>,
     /// Roots for the STS's certificate; `None`: the system's.
     pub aws_ca_file: Option<PathBuf>,
     /// How long a start tries again what may pass.
@@ -75,10 +76,14 @@ impl ExchangeConfig {
     pub fn from_settings(settings: &mut Settings) -> Result<Self, ConfigError> {
         switch(settings)?;
         provider(settings)?;
+        let (token_file, identity) =
+            (settings.required_path("identityToken.file")?, IdentityConfig::from_settings(settings)?);
+        let (roles, endpoint) = (roles(settings)?, endpoint(settings)?);
+        let aws = |(name, role)| (name, AwsStsSettings { role, endpoint: endpoint.clone() });
         Ok(Self {
-            token_file: settings.required_path("identityToken.file")?,
-            identity: IdentityConfig::from_settings(settings)?,
-            aws: AwsStsSettings { role: role(settings, "aws.")?, endpoint: endpoint(settings)? },
+            token_file,
+            identity,
+            aws: roles.into_iter().map(aws).collect(),
             aws_ca_file: settings.path("aws.caFile"),
             start_timeout: start_timeout(settings)?,
         })

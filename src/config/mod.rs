@@ -9,6 +9,7 @@ mod executor;
 mod raw;
 mod role;
 mod table;
+mod targets;
 
 pub use distribution::{DriverWay, ExecutorTokens};
 pub use driver::{DriverConfig, EndpointConfig, EndpointDirectory};

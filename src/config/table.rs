@@ -76,9 +76,9 @@ pub const SETTINGS: &[Setting] = &[
         "1s to 12h",
         "a credential is never renewed later than its expiry minus this",
     ),
-    setting("renewal.minInterval", "30s", "1s to 12h", "shortest time between two successful renewals of a scheme"),
+    setting("renewal.minInterval", "30s", "1s to 12h", "shortest time between two successful renewals of a credential"),
     setting("startTimeout", "120s", "1s to 1h", "how long a start tries again what may pass"),
-    setting("provider.*", "s3a, if aws.roleArn is set", "aws-sts, for s3a", "who exchanges the token for this scheme"),
+    setting("provider.*", "s3a, if a role is set", "aws-sts, for s3a", "who exchanges the token for this scheme"),
     setting("requireRpcEncryption", "true", "true", "Spark's key: always true here"),
     setting(
         "enabled",
@@ -86,7 +86,12 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "Spark's switch of its own feature: warned of if true, refused if false",
     ),
-    setting("aws.roleArn", "required for s3a", "20 to 2048 printable ASCII characters", "the role to assume"),
+    setting(
+        "aws.roleArn",
+        "required, unless there is a target",
+        "20 to 2048 printable ASCII characters",
+        "the role to assume",
+    ),
     setting(
         "aws.sessionName",
         "derived from the principal",
@@ -160,6 +165,57 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "at most 50 KEY=VALUE, separated by commas",
         "session tags, for issuers that cannot put them into the token",
+    ),
+    setting(
+        "aws.target.*.roleArn",
+        "required for each target",
+        "20 to 2048 printable ASCII characters",
+        "the role of a named target: a credential of its own beside the unnamed one",
+    ),
+    setting(
+        "aws.target.*.sessionName",
+        "derived from the principal",
+        "2 to 64 of A-Z a-z 0-9 _ + = , . @ -",
+        "as aws.sessionName, for this target",
+    ),
+    setting(
+        "aws.target.*.durationSeconds",
+        "the role's (3600)",
+        "900 to 43200",
+        "as aws.durationSeconds, for this target",
+    ),
+    setting("aws.target.*.policyFile", "none", "as aws.policyFile", "as aws.policyFile, for this target"),
+    setting("aws.target.*.policyArns", "none", "as aws.policyArns", "as aws.policyArns, for this target"),
+    setting(
+        "aws.target.*.chain.*.roleArn",
+        "no chain",
+        "as aws.chain.*.roleArn",
+        "as aws.chain.*.roleArn, for this target",
+    ),
+    setting(
+        "aws.target.*.chain.*.externalId",
+        "none",
+        "as aws.chain.*.externalId",
+        "as aws.chain.*.externalId, for this target",
+    ),
+    setting(
+        "aws.target.*.chain.*.durationSeconds",
+        "the role's (3600)",
+        "900 to 3600",
+        "as aws.chain.*.durationSeconds, for this target",
+    ),
+    setting(
+        "aws.target.*.chain.*.sourceIdentity",
+        "false",
+        "true or false",
+        "as aws.chain.*.sourceIdentity, for this target",
+    ),
+    setting("aws.target.*.chain.*.tags", "none", "as aws.chain.*.tags", "as aws.chain.*.tags, for this target"),
+    setting(
+        "aws.target.*.region",
+        "aws.region",
+        "a region's name, such as eu-central-1",
+        "region in the target's profile (sink.credentialsFile), on driver and executors; not whose STS is asked",
     ),
     setting(
         "aws.caFile",
@@ -243,6 +299,12 @@ pub const SETTINGS: &[Setting] = &[
         "$XDG_RUNTIME_DIR/safe-conduct, else a fresh one under the temporary directory",
         "a path",
         "where the endpoint's token and URL are written",
+    ),
+    setting(
+        "sink.credentialsFile",
+        "false",
+        "true or false",
+        "also write named targets as profiles into `aws-credentials` and `aws-config` in endpoint.directory",
     ),
     setting("audit.file", "standard error", "a path", "one JSON line for each event"),
     setting("status.listen", "off", "address:port", "where /livez, /readyz and /metrics are answered, to anybody"),
@@ -328,6 +390,10 @@ mod tests {
             [("a.1.2.b", "a.*.b"), ("a..b", "a.*.b"), ("a.b", "a.*.b"), ("a.1.b.c", "a.*.b"), ("a.1", "a.*.b")]
         {
             assert!(!is_instance(key, form), "{key}");
+        }
+        assert!(find("aws.target.logs.roleArn").is_some());
+        for key in ["aws.target.roleArn", "aws.target..roleArn", "aws.target.a.b.roleArn", "aws.target.logs.rolearn"] {
+            assert!(find(key).is_none(), "{key}");
         }
     }
 }

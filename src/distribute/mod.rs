@@ -24,7 +24,8 @@
 //!
 //! bundle      kind 2, driver to executor
 //!             now u64  next ask u64  epoch 16 bytes  number u64  count u8  then so many times:
-//!                 scheme text  expires at u64  count u8  then so many times: property's name text  value secret
+//!                 name text  expires at u64  count u8  then so many times: property's name text  value secret
+//!             where a credential's name is SCHEME or SCHEME/TARGET
 //! unchanged   kind 3: now u64  next ask u64
 //! refused     kind 4: now u64  next ask u64  reason u8: 1 nothing yet, 2 protocol,
 //!             3 token required, 4 token refused, 5 token cannot be checked now

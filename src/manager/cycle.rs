@@ -10,7 +10,7 @@ use crate::codec::hash::Sha256;
 use crate::credential::{ServiceCredential, UserCredentials};
 use crate::error::{Facts, Retry};
 use crate::identity::MAX_CLOCK_SKEW;
-use crate::name::{Issuer, Principal, Scheme};
+use crate::name::{CredentialName, Issuer, Principal};
 use crate::time::{Fraction, Moment, Timestamp};
 
 /// The longest time between two looks at the token file: half of what kubelet leaves between the rotation of a
@@ -62,7 +62,7 @@ pub(super) enum Seen {
 pub(super) struct Cycle {
     renewal: RenewalSettings,
     pin_principal: bool,
-    schemes: BTreeMap<Scheme, SchemeState>,
+    credentials: BTreeMap<CredentialName, CredentialState>,
     fingerprint: Option<Sha256>,
     identity: Option<Identity>,
     next_look: Duration,
@@ -74,7 +74,7 @@ pub(super) struct Cycle {
 }
 
 #[derive(Debug)]
-struct SchemeState {
+struct CredentialState {
     held: Option<Arc<ServiceCredential>>,
     due: Due,
     failures: u32,
@@ -98,16 +98,16 @@ struct Running {
 impl Cycle {
     /// Everything is due at once.
     pub(super) fn new(
-        schemes: impl Iterator<Item = Scheme>,
+        names: impl Iterator<Item = CredentialName>,
         renewal: RenewalSettings,
         pin_principal: bool,
         at: Moment,
     ) -> Self {
-        let state = || SchemeState { held: None, due: Due::At(at.monotonic), failures: 0, running: None };
+        let state = || CredentialState { held: None, due: Due::At(at.monotonic), failures: 0, running: None };
         Self {
             renewal,
             pin_principal,
-            schemes: schemes.map(|scheme| (scheme, state())).collect(),
+            credentials: names.map(|name| (name, state())).collect(),
             fingerprint: None,
             identity: None,
             next_look: at.monotonic,
@@ -126,7 +126,7 @@ impl Cycle {
         self.origin = origin;
         self.fingerprint = None;
         self.next_look = at.monotonic;
-        for state in self.schemes.values_mut() {
+        for state in self.credentials.values_mut() {
             if let (Some(held), Due::At(when), 0) = (&state.held, state.due, state.failures) {
                 let delay = renewal_delay(held.remaining(at), &self.renewal, jitter);
                 state.due = Due::At(when.min(at.monotonic.saturating_add(delay)));
@@ -184,7 +184,7 @@ impl Cycle {
         if another.is_some() {
             self.generation = self.generation.saturating_add(1);
         }
-        for state in self.schemes.values_mut() {
+        for state in self.credentials.values_mut() {
             // Rule: a changed token of the same principal causes no exchange, unless the last one failed.
             let failed = state.failures > 0 && changed;
             if another.is_some() || failed || matches!(state.due, Due::OnNewToken) && changed {
@@ -201,41 +201,41 @@ impl Cycle {
     /// There is no good token: what is due has failed with it; what is not due is not touched.
     pub(super) fn token_failed(&mut self, fingerprint: Option<Sha256>, facts: Facts, at: Moment, jitter: Fraction) {
         self.next_look = at.monotonic.saturating_add(if fingerprint.is_some() { POLL } else { POLL_MISSING });
-        for scheme in self.due(at) {
-            self.failed(&scheme, facts.retry, None, at, jitter);
+        for name in self.due(at) {
+            self.failed(&name, facts.retry, None, at, jitter);
         }
         // A file that passes may do so although it did not change: the keys may have come, or the time.
         self.fingerprint = if facts.retry == Retry::Backoff { None } else { fingerprint };
     }
 
     /// What is to be exchanged now.
-    pub(super) fn due(&self, at: Moment) -> Vec<Scheme> {
-        let due = self.schemes.iter().filter(|(_, state)| match state.due {
+    pub(super) fn due(&self, at: Moment) -> Vec<CredentialName> {
+        let due = self.credentials.iter().filter(|(_, state)| match state.due {
             Due::At(when) => state.running.is_none() && at.monotonic >= when,
             Due::OnNewToken => false,
         });
-        due.map(|(scheme, _)| scheme.clone()).collect()
+        due.map(|(name, _)| name.clone()).collect()
     }
 
     /// An exchange begins; its result comes back with the number returned here.
-    pub(super) fn begun(&mut self, scheme: &Scheme, at: Moment) -> u64 {
+    pub(super) fn begun(&mut self, name: &CredentialName, at: Moment) -> u64 {
         let token = self.identity.as_ref().map(|identity| identity.fingerprint);
-        if let Some(state) = self.schemes.get_mut(scheme) {
+        if let Some(state) = self.credentials.get_mut(name) {
             state.running = Some(Running { since: at.monotonic, overdue: false, token });
         }
         self.generation
     }
 
     /// Exchanges that have just passed their time limit. They stay begun: no second one joins one that hangs.
-    pub(super) fn newly_overdue(&mut self, at: Moment) -> Vec<Scheme> {
+    pub(super) fn newly_overdue(&mut self, at: Moment) -> Vec<CredentialName> {
         let mut overdue = Vec::new();
-        for (scheme, state) in &mut self.schemes {
+        for (name, state) in &mut self.credentials {
             if let Some(running) = &mut state.running
                 && !running.overdue
                 && at.monotonic.saturating_sub(running.since) >= RESOLVE_LIMIT
             {
                 running.overdue = true;
-                overdue.push(scheme.clone());
+                overdue.push(name.clone());
             }
         }
         overdue
@@ -244,14 +244,14 @@ impl Cycle {
     /// An exchange gave a credential. Returns whether it is used: not if it was begun for another principal.
     pub(super) fn succeeded(
         &mut self,
-        scheme: &Scheme,
+        name: &CredentialName,
         generation: u64,
         credential: Arc<ServiceCredential>,
         at: Moment,
         jitter: Fraction,
     ) -> bool {
         let (current, renewal) = (self.generation, self.renewal);
-        let Some(state) = self.schemes.get_mut(scheme) else { return false };
+        let Some(state) = self.credentials.get_mut(name) else { return false };
         state.running = None;
         if generation != current {
             state.due = Due::At(at.monotonic);
@@ -267,7 +267,7 @@ impl Cycle {
     /// An exchange failed: what is held stays held.
     pub(super) fn exchange_failed(
         &mut self,
-        scheme: &Scheme,
+        name: &CredentialName,
         generation: u64,
         facts: Facts,
         retry_after: Option<Duration>,
@@ -276,7 +276,7 @@ impl Cycle {
     ) {
         let stale = generation != self.generation;
         let newest = self.identity.as_ref().map(|identity| identity.fingerprint);
-        let Some(state) = self.schemes.get_mut(scheme) else { return };
+        let Some(state) = self.credentials.get_mut(name) else { return };
         let exchanged = state.running.take().and_then(|running| running.token);
         if stale {
             state.due = Due::At(at.monotonic);
@@ -284,19 +284,19 @@ impl Cycle {
         }
         // Rule: what a new token mends is tried again with the one that has come meanwhile.
         let has_come = facts.retry == Retry::OnNewToken && exchanged != newest;
-        self.failed(scheme, if has_come { Retry::Backoff } else { facts.retry }, retry_after, at, jitter);
+        self.failed(name, if has_come { Retry::Backoff } else { facts.retry }, retry_after, at, jitter);
     }
 
-    /// Everything that is held; `None` until each scheme had a credential.
+    /// Everything that is held; `None` until there was one of each name.
     pub(super) fn bundle(&self) -> Option<UserCredentials> {
-        self.schemes.iter().try_fold(UserCredentials::new(), |bundle, (scheme, state)| {
-            Some(bundle.with(scheme.clone(), Arc::clone(state.held.as_ref()?)))
+        self.credentials.iter().try_fold(UserCredentials::new(), |bundle, (name, state)| {
+            Some(bundle.with(name.clone(), Arc::clone(state.held.as_ref()?)))
         })
     }
 
     /// How long nothing has to be done, unless something happens.
     pub(super) fn wait(&self, at: Moment) -> Duration {
-        let next = self.schemes.values().filter_map(|state| match (&state.running, state.due) {
+        let next = self.credentials.values().filter_map(|state| match (&state.running, state.due) {
             (Some(running), _) if running.overdue => None,
             (Some(running), _) => Some(running.since.saturating_add(RESOLVE_LIMIT)),
             (None, Due::At(when)) => Some(when),
@@ -305,8 +305,15 @@ impl Cycle {
         next.fold(self.next_look, Duration::min).saturating_sub(at.monotonic)
     }
 
-    fn failed(&mut self, scheme: &Scheme, retry: Retry, retry_after: Option<Duration>, at: Moment, jitter: Fraction) {
-        let Some(state) = self.schemes.get_mut(scheme) else { return };
+    fn failed(
+        &mut self,
+        name: &CredentialName,
+        retry: Retry,
+        retry_after: Option<Duration>,
+        at: Moment,
+        jitter: Fraction,
+    ) {
+        let Some(state) = self.credentials.get_mut(name) else { return };
         state.failures = state.failures.saturating_add(1);
         let remaining = state.held.as_ref().map(|held| held.remaining(at));
         state.due = match retry {
@@ -327,7 +334,7 @@ impl Cycle {
             return;
         }
         self.lapse_exchange_made = true;
-        for state in self.schemes.values_mut() {
+        for state in self.credentials.values_mut() {
             let fresh = state.held.as_ref().is_some_and(|held| held.age(at) < self.renewal.min_interval);
             if !fresh {
                 state.due = Due::At(at.monotonic);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::StartError;
 use crate::error::{Actionable, Facts, Retry};
 use crate::ingest::IngestError;
-use crate::name::Scheme;
+use crate::name::CredentialName;
 use crate::time::Timestamp;
 
 /// What the token file holds now, compared with the last good token.
@@ -40,14 +40,14 @@ pub struct TokenHealth {
 pub struct RenewalReport {
     /// The identity token.
     pub token: TokenHealth,
-    /// How often each code was met, by scheme; without one where it is no exchange's. A state that lasts is met at
+    /// How often each code was met, by credential; without one where it is no exchange's. A state that lasts is met at
     /// each look.
-    pub failures: BTreeMap<(Option<Scheme>, &'static str), u64>,
-    /// When each scheme last got a credential.
-    pub last_success: BTreeMap<Scheme, Timestamp>,
+    pub failures: BTreeMap<(Option<CredentialName>, &'static str), u64>,
+    /// When each credential was last made anew.
+    pub last_success: BTreeMap<CredentialName, Timestamp>,
     /// The codes of troubles that last and that waiting does not mend: somebody has to do something, or to put another
-    /// token there. Without a scheme it is the token's.
-    pub stuck: BTreeMap<Option<Scheme>, &'static str>,
+    /// token there. Without a credential's name it is the token's.
+    pub stuck: BTreeMap<Option<CredentialName>, &'static str>,
 }
 
 /// A view of the renewal for other threads.
@@ -73,13 +73,13 @@ impl RenewalWatch {
         }
     }
 
-    fn failed(&self, scheme: Option<&Scheme>, facts: Facts) {
+    fn failed(&self, name: Option<&CredentialName>, facts: Facts) {
         let mut report = self.lock();
-        let count = report.failures.entry((scheme.cloned(), facts.code)).or_default();
+        let count = report.failures.entry((name.cloned(), facts.code)).or_default();
         *count = count.saturating_add(1);
         match facts.retry {
-            Retry::Never | Retry::OnNewToken => report.stuck.insert(scheme.cloned(), facts.code),
-            Retry::Backoff => report.stuck.remove(&scheme.cloned()),
+            Retry::Never | Retry::OnNewToken => report.stuck.insert(name.cloned(), facts.code),
+            Retry::Backoff => report.stuck.remove(&name.cloned()),
         };
     }
 
@@ -92,10 +92,10 @@ impl RenewalWatch {
 /// The code that was said, and that of the cause in it.
 type Said = (&'static str, Option<&'static str>);
 
-/// The troubles that last: of the token (no scheme), and of each scheme's exchanges.
+/// The troubles that last: of the token (no name), and of each credential's exchanges.
 #[derive(Debug)]
 pub(super) struct Health {
-    lasting: BTreeMap<Option<Scheme>, Said>,
+    lasting: BTreeMap<Option<CredentialName>, Said>,
     watch: RenewalWatch,
 }
 
@@ -111,8 +111,8 @@ impl Health {
             StartError::Token(IngestError::Worse { .. }) => self.watch.become_state(TokenState::Worse),
             _ => {}
         }
-        let scheme = match error {
-            StartError::Exchange { scheme, .. } | StartError::Overdue { scheme } => Some(scheme.clone()),
+        let name = match error {
+            StartError::Exchange { name, .. } | StartError::Overdue { name } => Some(name.clone()),
             _ => None,
         };
         let cause = match error {
@@ -120,9 +120,9 @@ impl Health {
             _ => None,
         };
         let facts = error.facts();
-        self.watch.failed(scheme.as_ref(), facts);
+        self.watch.failed(name.as_ref(), facts);
         let said = (facts.code, cause);
-        if self.lasting.insert(scheme, said) != Some(said) {
+        if self.lasting.insert(name, said) != Some(said) {
             log::warn!("[{}] {error}. {}", facts.code, facts.remedy);
         }
     }
@@ -132,12 +132,12 @@ impl Health {
         self.over(None);
     }
 
-    pub(super) fn has_credential(&mut self, scheme: &Scheme, now: Timestamp) {
-        self.watch.lock().last_success.insert(scheme.clone(), now);
-        self.over(Some(scheme.clone()));
+    pub(super) fn has_credential(&mut self, name: &CredentialName, now: Timestamp) {
+        self.watch.lock().last_success.insert(name.clone(), now);
+        self.over(Some(name.clone()));
     }
 
-    fn over(&mut self, trouble: Option<Scheme>) {
+    fn over(&mut self, trouble: Option<CredentialName>) {
         self.watch.lock().stuck.remove(&trouble);
         if let Some((code, _)) = self.lasting.remove(&trouble) {
             log::info!("recovered from {code}");

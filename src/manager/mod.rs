@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::audit::AuditLog;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::ingest::{IngestError, TokenIngestor};
-use crate::name::Scheme;
+use crate::name::CredentialName;
 use crate::provider::{Providers, ResolveError};
 use crate::store::{CredentialStore, Epoch};
 use crate::sys::random::{Random, RandomError};
@@ -53,7 +53,7 @@ impl Default for ManagerSettings {
 pub struct ManagerParts {
     /// Where the identity token comes from.
     pub ingestor: Box<dyn TokenIngestor>,
-    /// Who exchanges it, scheme by scheme.
+    /// Who exchanges it, credential by credential.
     pub providers: Providers,
     /// Where the credentials go.
     pub store: Arc<CredentialStore>,
@@ -87,7 +87,7 @@ impl UserCredentialManager {
         self.watch.clone()
     }
 
-    /// Makes the first exchange of every scheme and returns once all have a credential.
+    /// Makes the first exchange of every credential and returns once all are there.
     ///
     /// What may pass (a token file that is not there yet, a service that does not answer) is tried again until
     /// `start_timeout`.
@@ -104,11 +104,11 @@ impl UserCredentialManager {
         Ok(running)
     }
 
-    /// Starts the renewal thread; `started` is called from it, once: when all schemes have a credential, or when the
+    /// Starts the renewal thread; `started` is called from it, once: when all credentials are there, or when the
     /// start has failed and the thread is about to end.
     ///
     /// # Errors
-    /// [`StartError`] if there is no scheme, no randomness or no thread.
+    /// [`StartError`] if there is no provider, no randomness or no thread.
     pub fn start_then(
         self,
         started: impl FnOnce(Result<(), StartError>) + Send + 'static,
@@ -184,15 +184,15 @@ pub enum StartError {
     Pinned,
     /// An exchange failed.
     Exchange {
-        /// For which scheme.
-        scheme: Scheme,
+        /// For which credential.
+        name: CredentialName,
         /// Why.
         error: ResolveError,
     },
     /// An exchange did not end within [`RESOLVE_LIMIT`].
     Overdue {
-        /// For which scheme.
-        scheme: Scheme,
+        /// For which credential.
+        name: CredentialName,
     },
     /// `start_timeout` is over, and this was the last failure.
     TimedOut {
@@ -212,9 +212,9 @@ impl fmt::Display for StartError {
             Self::Ended => f.write_str("stopped before the first credentials were there"),
             Self::Token(error) => error.fmt(f),
             Self::Pinned => f.write_str("the identity token names another principal than the first one"),
-            Self::Exchange { scheme, error } => write!(f, "scheme {scheme}: {error}"),
-            Self::Overdue { scheme } => {
-                write!(f, "scheme {scheme}: the exchange did not end within {} s", RESOLVE_LIMIT.as_secs())
+            Self::Exchange { name, error } => write!(f, "credential {name}: {error}"),
+            Self::Overdue { name } => {
+                write!(f, "credential {name}: the exchange did not end within {} s", RESOLVE_LIMIT.as_secs())
             }
             Self::TimedOut { after, last } => write!(f, "gave up after {} s: {last}", after.as_secs()),
         }
@@ -244,7 +244,7 @@ impl Actionable for StartError {
                 "START_NO_SCHEME",
                 Fault::Configuration,
                 Retry::Never,
-                "Set spark.security.oidc.aws.roleArn, or spark.security.oidc.provider.<scheme>.",
+                "Set spark.security.oidc.aws.roleArn, or spark.security.oidc.aws.target.<name>.roleArn.",
             ),
             Self::NoRandomness => Facts::new(
                 "START_NO_RANDOMNESS",
@@ -276,7 +276,7 @@ impl Actionable for StartError {
                 "RESOLVE_OVERDUE",
                 Fault::Unreachable,
                 Retry::Backoff,
-                "Check that the provider of this scheme ends its calls in time; another call waits until this one has ended.",
+                "Check that the provider of this credential ends its calls in time; another call waits until this one has ended.",
             ),
             Self::TimedOut { last, .. } => last.facts(),
         }

@@ -10,7 +10,7 @@ pub struct RenewalSettings {
     /// A credential is never renewed later than its expiry minus this (`renewal.safetyMargin`). It counts at most
     /// half the life.
     pub safety_margin: Duration,
-    /// The shortest time between two successful renewals of a scheme (`renewal.minInterval`).
+    /// The shortest time between two successful renewals of a credential (`renewal.minInterval`).
     pub min_interval: Duration,
 }
 
@@ -28,7 +28,7 @@ const LONG_LIFE: Duration = Duration::from_secs(3600);
 /// A credential is not served in its last 15 s, so a renewal later than that comes too late.
 const TOO_LATE: Duration = crate::credential::SERVING_MARGIN;
 
-/// No two calls for a scheme are closer than this.
+/// No two calls for a credential are closer than this.
 const FLOOR: Duration = Duration::from_secs(1);
 
 /// The longest time between two tries.

@@ -17,7 +17,7 @@ use crate::credential::ServiceCredential;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::identity::{ClaimError, UserContext, VerifyError};
 use crate::ingest::{IngestError, KeySourceError, TokenIngestor};
-use crate::name::{PropertyName, Scheme};
+use crate::name::{CredentialName, PropertyName, Scheme};
 use crate::provider::{CredentialProvider, Providers, ResolveError};
 use crate::secret::Secret;
 use crate::store::{CredentialStore, Epoch};
@@ -36,7 +36,7 @@ struct World {
     token: Result<(String, u64, u64), Bad>,
     /// How long credentials live, or the error that the service gives.
     service: Result<u64, Facts>,
-    /// An error that the service gives for `s3a` only.
+    /// An error that the service gives for the credential `s3a` only.
     service_of_s3a: Option<Facts>,
     /// Seconds after START at which the service was called, with whom for.
     calls: Vec<(u64, String)>,
@@ -96,13 +96,18 @@ impl TokenIngestor for Outside {
     }
 }
 
-impl CredentialProvider for Outside {
+/// The provider of one credential.
+struct Service(Outside, CredentialName);
+
+impl CredentialProvider for Service {
     fn resolve(&self, user: &UserContext, scheme: &Scheme, at: Moment) -> Result<ServiceCredential, ResolveError> {
-        let answer = self.with(|world| {
+        let Self(outside, name) = self;
+        assert_eq!(name.scheme(), scheme);
+        let answer = outside.with(|world| {
             world.calls.push((at.wall.unix_seconds().saturating_sub(START), user.principal().to_string()));
-            world.service_of_s3a.filter(|_| scheme.as_str() == "s3a").map_or(world.service, Err)
+            world.service_of_s3a.filter(|_| *name == Scheme::s3a().into()).map_or(world.service, Err)
         });
-        assert!(!self.with(|world| world.panics), "as the test wants");
+        assert!(!outside.with(|world| world.panics), "as the test wants");
         let life = answer.map_err(|facts| ResolveError::Own { facts })?;
         let owner = Secret::from_text(user.principal().as_str());
         let properties = [(PropertyName::new("owner").unwrap(), owner)].into();
@@ -185,7 +190,7 @@ impl Simulation {
         Self::with(ManagerSettings::default(), &["s3a"])
     }
 
-    fn with(settings: ManagerSettings, schemes: &[&str]) -> Self {
+    fn with(settings: ManagerSettings, names: &[&str]) -> Self {
         let wall = Timestamp::from_unix_seconds(START).unwrap();
         let outside = Outside(Arc::new(Mutex::new(World {
             moment: Moment { wall, monotonic: Duration::from_secs(5) },
@@ -197,9 +202,9 @@ impl Simulation {
             hang: false,
             panics: false,
         })));
-        let provider: Arc<dyn CredentialProvider> = Arc::new(outside.clone());
-        let providers = schemes.iter().fold(Providers::new(), |providers, scheme| {
-            providers.with(Scheme::new(scheme).unwrap(), Arc::clone(&provider))
+        let providers = names.iter().fold(Providers::new(), |providers, name| {
+            let name = CredentialName::parse(name).unwrap();
+            providers.with(name.clone(), Arc::new(Service(outside.clone(), name)))
         });
         let store = Arc::new(CredentialStore::new());
         let parts = ManagerParts {
@@ -277,9 +282,12 @@ impl Simulation {
 
     /// Whose credential is served, if one is.
     fn owner(&self) -> Option<String> {
+        self.owner_of("s3a")
+    }
+
+    fn owner_of(&self, name: &str) -> Option<String> {
         let servable = self.store.newest()?.credentials.servable(self.outside.moment());
-        let credential = servable.for_scheme(&Scheme::new("s3a").unwrap())?.property("owner")?.expose().to_owned();
-        Some(credential)
+        Some(servable.get(&CredentialName::parse(name).unwrap())?.property("owner")?.expose().to_owned())
     }
 
     fn start_code(&self) -> Option<Result<(), &'static str>> {

@@ -13,7 +13,7 @@ use crate::credential::ServiceCredential;
 use crate::error::{Actionable, Retry};
 use crate::identity::UserContext;
 use crate::ingest::IngestError;
-use crate::name::{Principal, Scheme};
+use crate::name::{CredentialName, Principal, Scheme};
 use crate::provider::{CredentialProvider, ResolveError};
 use crate::store::{Epoch, Version};
 use crate::time::{Moment, Timestamp};
@@ -43,7 +43,7 @@ pub(super) struct News {
 
 /// How an exchange ended.
 struct Outcome {
-    scheme: Scheme,
+    name: CredentialName,
     generation: u64,
     user: Arc<UserContext>,
     result: Result<ServiceCredential, ResolveError>,
@@ -134,8 +134,8 @@ impl Renewal {
         tell: Started,
     ) -> Self {
         let at = parts.clock.moment();
-        let schemes = parts.providers.iter().map(|(scheme, _)| scheme.clone());
-        let cycle = Cycle::new(schemes, settings.renewal, settings.pin_principal, at);
+        let names = parts.providers.iter().map(|(name, _)| name.clone());
+        let cycle = Cycle::new(names, settings.renewal, settings.pin_principal, at);
         let start = Start { tell, since: at.monotonic, timeout: settings.start_timeout, last: None };
         Self { parts, cycle, epoch, inbox, runner, start: Some(start), health: Health::new(watch) }
     }
@@ -167,8 +167,8 @@ impl Renewal {
                 let _ = self.parts.store.publish(self.epoch, bundle);
             }
         }
-        for scheme in self.cycle.newly_overdue(at) {
-            self.failed(StartError::Overdue { scheme });
+        for name in self.cycle.newly_overdue(at) {
+            self.failed(StartError::Overdue { name });
         }
         if self.cycle.looks(at) {
             self.look(at);
@@ -218,8 +218,8 @@ impl Renewal {
         }
         self.health.token_is_good();
         let user = Arc::new(user);
-        for scheme in self.cycle.due(at) {
-            self.begin(scheme, &user, at);
+        for name in self.cycle.due(at) {
+            self.begin(name, &user, at);
         }
     }
 
@@ -241,41 +241,41 @@ impl Renewal {
     }
 
     /// Runs one exchange in a thread of its own, so that one that hangs holds up nobody.
-    fn begin(&mut self, scheme: Scheme, user: &Arc<UserContext>, at: Moment) {
-        let provider = self.parts.providers.for_scheme(&scheme);
+    fn begin(&mut self, name: CredentialName, user: &Arc<UserContext>, at: Moment) {
+        let provider = self.parts.providers.get(&name);
         let Some(provider) = provider.map(Arc::clone) else { return };
-        let generation = self.cycle.begun(&scheme, at);
-        let (inbox, user, name) = (Arc::clone(&self.inbox), Arc::clone(user), scheme.clone());
+        let generation = self.cycle.begun(&name, at);
+        let (inbox, user, of) = (Arc::clone(&self.inbox), Arc::clone(user), name.clone());
         let exchange = move || {
-            let result = resolve(provider.as_ref(), &user, &name, at);
-            inbox.put(Outcome { scheme: name, generation, user, result });
+            let result = resolve(provider.as_ref(), &user, of.scheme(), at);
+            inbox.put(Outcome { name: of, generation, user, result });
         };
-        if !(self.runner)(format!("resolve-{scheme}"), Box::new(exchange)) {
+        if !(self.runner)(format!("resolve-{name}"), Box::new(exchange)) {
             let facts = StartError::NoThread.facts();
-            self.cycle.exchange_failed(&scheme, generation, facts, None, at, self.parts.random.fraction());
+            self.cycle.exchange_failed(&name, generation, facts, None, at, self.parts.random.fraction());
             self.failed(StartError::NoThread);
         }
     }
 
     fn take_outcome(&mut self, outcome: Outcome, at: Moment) {
-        let Outcome { scheme, generation, user, result } = outcome;
+        let Outcome { name, generation, user, result } = outcome;
         let jitter = self.parts.random.fraction();
         match result {
             Ok(credential) => {
                 let credential = Arc::new(credential);
-                let used = self.cycle.succeeded(&scheme, generation, Arc::clone(&credential), at, jitter);
+                let used = self.cycle.succeeded(&name, generation, Arc::clone(&credential), at, jitter);
                 let bundle = self.cycle.bundle().filter(|_| used);
                 let version = bundle.map(|bundle| self.parts.store.publish(self.epoch, bundle));
                 if used {
-                    self.health.has_credential(&scheme, at.wall);
+                    self.health.has_credential(&name, at.wall);
                 }
-                self.record_credential(&user, &scheme, &credential, version, at.wall);
+                self.record_credential(&user, &name, &credential, version, at.wall);
             }
             Err(error) => {
                 let facts = error.facts();
-                self.cycle.exchange_failed(&scheme, generation, facts, error.retry_after(), at, jitter);
-                self.record(&user, &scheme, Exchanged::Failed { code: facts.code }, at.wall);
-                self.failed(StartError::Exchange { scheme, error });
+                self.cycle.exchange_failed(&name, generation, facts, error.retry_after(), at, jitter);
+                self.record(&user, &name, Exchanged::Failed { code: facts.code }, at.wall);
+                self.failed(StartError::Exchange { name, error });
             }
         }
     }
@@ -283,7 +283,7 @@ impl Renewal {
     fn record_credential(
         &mut self,
         user: &UserContext,
-        scheme: &Scheme,
+        name: &CredentialName,
         credential: &ServiceCredential,
         version: Option<Version>,
         now: Timestamp,
@@ -291,19 +291,19 @@ impl Renewal {
         let expires_at = credential.expires_at();
         self.record(
             user,
-            scheme,
+            name,
             Exchanged::Credential { provenance: credential.provenance(), expires_at, version },
             now,
         );
         let Some(version) = version else { return };
-        log::info!("scheme {scheme}: credential until {expires_at}, version {}", version.number);
+        log::info!("{name}: credential until {expires_at}, version {}", version.number);
     }
 
-    fn record(&self, user: &UserContext, scheme: &Scheme, outcome: Exchanged<'_>, now: Timestamp) {
+    fn record(&self, user: &UserContext, name: &CredentialName, outcome: Exchanged<'_>, now: Timestamp) {
         let event = AuditEvent::Exchange {
             principal: user.principal(),
             issuer: user.issuer(),
-            scheme,
+            name,
             signature_checked: user.signature_checked(),
             outcome,
         };

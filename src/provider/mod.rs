@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::credential::ServiceCredential;
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::identity::UserContext;
-use crate::name::Scheme;
+use crate::name::{CredentialName, Scheme};
 use crate::time::Moment;
 
 /// Exchanges a verified user for a credential.
@@ -29,10 +29,10 @@ pub trait CredentialProvider: Send + Sync {
     fn resolve(&self, user: &UserContext, scheme: &Scheme, at: Moment) -> Result<ServiceCredential, ResolveError>;
 }
 
-/// Which provider serves which scheme.
+/// Which provider makes which credential.
 #[derive(Clone, Default)]
 pub struct Providers {
-    by_scheme: BTreeMap<Scheme, Arc<dyn CredentialProvider>>,
+    by_name: BTreeMap<CredentialName, Arc<dyn CredentialProvider>>,
 }
 
 impl Providers {
@@ -42,28 +42,29 @@ impl Providers {
         Self::default()
     }
 
-    /// Also `provider`, for `scheme`. A second one for the same scheme replaces the first.
+    /// Also `provider`, for the credential of that name; a scheme alone is the unnamed one's. A second one for the same
+    /// name replaces the first.
     #[must_use]
-    pub fn with(mut self, scheme: Scheme, provider: Arc<dyn CredentialProvider>) -> Self {
-        self.by_scheme.insert(scheme, provider);
+    pub fn with(mut self, name: impl Into<CredentialName>, provider: Arc<dyn CredentialProvider>) -> Self {
+        self.by_name.insert(name.into(), provider);
         self
     }
 
-    /// The provider for `scheme`.
+    /// The provider of the credential of that name.
     #[must_use]
-    pub fn for_scheme(&self, scheme: &Scheme) -> Option<&Arc<dyn CredentialProvider>> {
-        self.by_scheme.get(scheme)
+    pub fn get(&self, name: &CredentialName) -> Option<&Arc<dyn CredentialProvider>> {
+        self.by_name.get(name)
     }
 
-    /// All of them, by scheme.
-    pub fn iter(&self) -> impl Iterator<Item = (&Scheme, &Arc<dyn CredentialProvider>)> {
-        self.by_scheme.iter()
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&CredentialName, &Arc<dyn CredentialProvider>)> {
+        self.by_name.iter()
     }
 }
 
 impl fmt::Debug for Providers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.by_scheme.keys()).finish()
+        f.debug_set().entries(self.by_name.keys()).finish()
     }
 }
 

@@ -6,8 +6,6 @@ use safe_conduct::audit::{AuditEvent, AuditLog};
 use safe_conduct::config::DriverConfig;
 use safe_conduct::distribute::{DriverServer, ServerSettings};
 use safe_conduct::manager::{ManagerParts, RunningManager, StartError, UserCredentialManager};
-use safe_conduct::name::Scheme;
-use safe_conduct::provider::Providers;
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::process::{self, Event, Events, Waker};
@@ -43,11 +41,11 @@ pub(crate) fn run(config: DriverConfig, command: Option<Command>) -> Result<u8, 
     let server = DriverServer::start(server, shared_store, shared_clock, Arc::clone(&random), Arc::clone(&audit))?;
     log::info!("answering executors at {}", server.local_addr());
 
-    let (ingestor, provider) = parts::ingestor(config.exchange)?;
+    let (ingestor, providers) = parts::exchange(config.exchange)?;
     let manager = UserCredentialManager::new(
         ManagerParts {
             ingestor: Box::new(ingestor),
-            providers: Providers::new().with(Scheme::s3a(), Arc::new(provider)),
+            providers,
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             random,

@@ -41,6 +41,7 @@ hand and ends with it; the program can then read the token, which a warning and 
 needed settings (spark.security.oidc. in front):
   identityToken.file, identityToken.issuer, identityToken.audience, aws.roleArn,
   aws.region or aws.stsEndpoint, distribution.keyFile (driver.pem)
+for several roles: aws.target.NAME.roleArn, in place of aws.roleArn or besides it
 for monitoring: status.listen (off by default): /livez, /readyz, /metrics. Never make /readyz the driver pod's
   readinessProbe: that would take the driver out of DNS.
 ";

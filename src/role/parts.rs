@@ -6,19 +6,22 @@ use std::sync::Arc;
 use safe_conduct::config::{DriverWay, ExchangeConfig, IdentityConfig, KeysFrom};
 use safe_conduct::distribute::DriverProof;
 use safe_conduct::ingest::{FileTokenIngestor, KeySource};
-use safe_conduct::provider::AwsSts;
+use safe_conduct::provider::{AwsSts, Providers};
 use safe_conduct::sys::http::{HttpClient, HttpError, UreqClient};
 use safe_conduct::time::Moment;
 
 use super::Failure;
 use super::pods::PodTokens;
 
-/// Reads and verifies the token file.
-pub(crate) fn ingestor(config: ExchangeConfig) -> Result<(FileTokenIngestor, AwsSts), Failure> {
+/// What reads and verifies the token file, and what exchanges it for each credential.
+pub(crate) fn exchange(config: ExchangeConfig) -> Result<(FileTokenIngestor, Providers), Failure> {
     let sts = logged("the STS", client(config.aws_ca_file.as_deref())?);
-    let provider = AwsSts::new(config.aws, Arc::clone(&sts))?;
+    let mut providers = Providers::new();
+    for (name, settings) in config.aws {
+        providers = providers.with(name, Arc::new(AwsSts::new(settings, Arc::clone(&sts))?));
+    }
     let keys = key_source(&config.identity, config.aws_ca_file.as_deref())?;
-    Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), provider))
+    Ok((FileTokenIngestor::new(config.token_file, config.identity.verifier, keys), providers))
 }
 
 /// What the driver proves itself with, and whom it lets in.

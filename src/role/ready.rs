@@ -21,6 +21,12 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// The beginning of an answer that says everything: the credentials behind it are never read.
 const STATUS_LENGTH: usize = "HTTP/1.1 200".len();
 
+/// More than the rest of an answer with an error has.
+const REST_LENGTH: usize = 1024;
+
+/// In the answer of an endpoint that serves named targets only.
+const NAMED_ONLY: &[u8] = b"\"NO_UNNAMED_CREDENTIALS\"";
+
 /// Asks the endpoint that these settings describe.
 pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     let config = EndpointConfig::from_settings(settings)?;
@@ -41,17 +47,25 @@ fn ready(directory: &Path, token_file: Option<&Path>, clock: &dyn Clock) -> Resu
     for part in parts {
         request.push(part).map_err(|_| ReadyError::NotListening { kind: ErrorKind::WriteZero })?;
     }
-    let answer = ask(SocketAddr::new(ip, port), request.as_slice(), clock)
+    let (status, rest) = ask(SocketAddr::new(ip, port), request.as_slice(), clock)
         .map_err(|error| ReadyError::NotListening { kind: error.kind() })?;
-    match answer.strip_prefix(b"HTTP/1.1 ") {
+    // A job of named targets only has no credentials at this path, and the answer says that there are others.
+    let named_only = || rest.windows(NAMED_ONLY.len()).any(|part| part == NAMED_ONLY);
+    match status.strip_prefix(b"HTTP/1.1 ") {
         Some(b"200") => Ok(()),
+        Some(b"404") if named_only() => Ok(()),
         Some(b"503") => Err(ReadyError::NothingToServe),
         Some(b"403") => Err(ReadyError::Refused),
         _ => Err(ReadyError::NotOurs),
     }
 }
 
-fn ask(address: SocketAddr, request: &[u8], clock: &dyn Clock) -> std::io::Result<[u8; STATUS_LENGTH]> {
+/// The beginning of the answer, and what follows it if there can be no credentials in it.
+fn ask(
+    address: SocketAddr,
+    request: &[u8],
+    clock: &dyn Clock,
+) -> std::io::Result<([u8; STATUS_LENGTH], [u8; REST_LENGTH])> {
     let deadline = clock.moment().monotonic.saturating_add(LIMIT);
     let left = || {
         let left = deadline.saturating_sub(clock.moment().monotonic);
@@ -60,14 +74,21 @@ fn ask(address: SocketAddr, request: &[u8], clock: &dyn Clock) -> std::io::Resul
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
     stream.set_write_timeout(Some(left()?))?;
     stream.write_all(request)?;
-    let mut answer = [0; STATUS_LENGTH];
-    let mut rest = answer.as_mut_slice();
-    while !rest.is_empty() {
-        stream.set_read_timeout(Some(left()?))?;
-        let count = stream.read(rest)?;
-        rest = rest.get_mut(count..).filter(|_| count > 0).ok_or(ErrorKind::UnexpectedEof)?;
+    let mut fill = |mut rest: &mut [u8]| {
+        while !rest.is_empty() {
+            stream.set_read_timeout(Some(left()?))?;
+            let count = stream.read(rest)?;
+            rest = rest.get_mut(count..).filter(|_| count > 0).ok_or(ErrorKind::UnexpectedEof)?;
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    let (mut status, mut rest) = ([0; STATUS_LENGTH], [0; REST_LENGTH]);
+    fill(&mut status)?;
+    if status.ends_with(b"404") {
+        // It is shorter than that, and whoever sends it closes the connection.
+        let _ = fill(&mut rest);
     }
-    Ok(answer)
+    Ok((status, rest))
 }
 
 /// Why the answer is "not ready".
@@ -214,6 +235,7 @@ mod tests {
         files.publish_url(&url, &SystemRandomness::new()).unwrap();
         for (answer, expected) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", ReadyError::NotOurs),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", ReadyError::NotOurs),
             ("SSH-2.0-OpenSSH_9.6\r\n", ReadyError::NotOurs),
             ("HTTP/1.1", ReadyError::NotListening { kind: ErrorKind::UnexpectedEof }),
         ] {

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use safe_conduct::audit::{AuditEvent, AuditLog, Exchanged};
 use safe_conduct::codec::json::{JsonValue, credential_json};
-use safe_conduct::config::{ExchangeConfig, Settings};
+use safe_conduct::config::{ConfigError, ExchangeConfig, PREFIX, Settings};
 use safe_conduct::credential::{ServiceCredential, s3a};
 use safe_conduct::error::Actionable;
 use safe_conduct::identity::UserContext;
 use safe_conduct::ingest::TokenIngestor;
-use safe_conduct::name::Scheme;
+use safe_conduct::name::{CredentialName, Scheme};
 use safe_conduct::provider::{CredentialProvider, ResolveError};
 use safe_conduct::secret::WipedBuffer;
 use safe_conduct::sys::clock::SystemClock;
@@ -27,10 +27,13 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     let audit = AuditFile::open(settings.audit_file().as_deref())?;
-    let (mut ingestor, provider) = parts::ingestor(config)?;
+    let (mut ingestor, providers) = parts::exchange(config)?;
+    let name = CredentialName::from(Scheme::s3a());
+    // An SDK that runs this reads one credential, so it is the unnamed one.
+    let provider = providers.get(&name).ok_or_else(|| ConfigError::Missing { key: format!("{PREFIX}aws.roleArn") })?;
     let at = SystemClock::new().moment();
     let user = ingestor.load(at)?;
-    print(&exchanged(&provider, &user, &audit, at)?)?;
+    print(&exchanged(&**provider, &user, &name, &audit, at)?)?;
     Ok(())
 }
 
@@ -38,11 +41,11 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
 pub(crate) fn exchanged(
     provider: &dyn CredentialProvider,
     user: &UserContext,
+    name: &CredentialName,
     audit: &AuditFile,
     at: Moment,
 ) -> Result<ServiceCredential, ResolveError> {
-    let scheme = Scheme::s3a();
-    let resolved = provider.resolve(user, &scheme, at);
+    let resolved = provider.resolve(user, name.scheme(), at);
     let outcome = match &resolved {
         Ok(credential) => Exchanged::Credential {
             provenance: credential.provenance(),
@@ -54,7 +57,7 @@ pub(crate) fn exchanged(
     let event = AuditEvent::Exchange {
         principal: user.principal(),
         issuer: user.issuer(),
-        scheme: &scheme,
+        name,
         signature_checked: user.signature_checked(),
         outcome,
     };

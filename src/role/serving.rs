@@ -7,7 +7,10 @@ use safe_conduct::config::{ConfigError, EndpointConfig, EndpointDirectory};
 use safe_conduct::counter::Counts;
 use safe_conduct::name::Scheme;
 use safe_conduct::secret::Secret;
-use safe_conduct::sink::{self, EndpointFiles, EndpointSettings, LoopbackEndpoint, RunningEndpoint};
+use safe_conduct::sink::{
+    self, CredentialsFile, EndpointFiles, EndpointSettings, LoopbackEndpoint, ProfileFiles, RunningCredentialsFile,
+    RunningEndpoint,
+};
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::file::{self, FileError};
 use safe_conduct::sys::process::{self, Event, Events};
@@ -25,6 +28,7 @@ pub(crate) struct PreparedEndpoint {
     files: EndpointFiles,
     token: Arc<Secret>,
     requests: EndpointRequests,
+    credentials_file: Option<CredentialsFile>,
 }
 
 /// The endpoint at work.
@@ -32,18 +36,25 @@ pub(crate) struct Serving {
     files: EndpointFiles,
     endpoint: RunningEndpoint,
     token: Arc<Secret>,
+    credentials_file: Option<(RunningCredentialsFile, ProfileFiles)>,
 }
 
 impl PreparedEndpoint {
     /// Makes the directory and the token file.
-    pub(crate) fn new(config: EndpointConfig) -> Result<Self, Failure> {
+    pub(crate) fn new(mut config: EndpointConfig) -> Result<Self, Failure> {
         let random = SystemRandomness::new();
         let directory = match &config.directory {
             EndpointDirectory::Fixed(directory) => directory.clone(),
             EndpointDirectory::FreshUnder(parent) => fresh_directory(parent, &random)?,
         };
         let (files, token) = EndpointFiles::prepare(&directory, config.token_file.as_deref(), &random)?;
-        Ok(Self { config, files, token: Arc::new(token), requests: EndpointRequests::default() })
+        let credentials_file = config
+            .credentials_file
+            .take()
+            .map(|regions| CredentialsFile::prepare(&directory, regions, Arc::new(SystemRandomness::new())))
+            .transpose()?;
+        let requests = EndpointRequests::default();
+        Ok(Self { config, files, token: Arc::new(token), requests, credentials_file })
     }
 
     /// Where its requests will be counted.
@@ -54,6 +65,14 @@ impl PreparedEndpoint {
     /// Opens the port: called once the store holds something, so that no SDK ever sees an answer with 5xx while
     /// the first credentials are on their way.
     pub(crate) fn serve(self, store: Arc<CredentialStore>, clock: Arc<dyn Clock>) -> Result<Serving, Failure> {
+        let credentials_file = self
+            .credentials_file
+            .map(|file| {
+                let files = file.files();
+                log::info!("profiles of named targets in {}", files.credentials.display());
+                file.start(Arc::clone(&store), Arc::clone(&clock)).map(|running| (running, files))
+            })
+            .transpose()?;
         let settings = EndpointSettings { listen: self.config.listen, scheme: Scheme::s3a() };
         let endpoint = LoopbackEndpoint::start(settings, Arc::clone(&self.token), store, clock)?;
         // It is opened once, so nobody has set this before.
@@ -61,7 +80,7 @@ impl PreparedEndpoint {
         let url = endpoint.url();
         self.files.publish_url(&url, &SystemRandomness::new())?;
         log::info!("serving credentials at {url}");
-        Ok(Serving { files: self.files, endpoint, token: self.token })
+        Ok(Serving { files: self.files, endpoint, token: self.token, credentials_file })
     }
 }
 
@@ -73,7 +92,9 @@ impl Serving {
             return Ok(0);
         };
         let url = self.endpoint.url();
-        let environment = sink::child_environment(inherited.into_iter(), &url, self.files.token_file(), &self.token);
+        let profiles = self.credentials_file.as_ref().map(|(_, files)| files);
+        let token_file = self.files.token_file();
+        let environment = sink::child_environment(inherited.into_iter(), &url, token_file, &self.token, profiles);
         if !environment.removed().is_empty() {
             log::warn!("removed from the command's environment: {}", environment.removed().join(", "));
         }

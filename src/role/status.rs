@@ -9,7 +9,7 @@ use safe_conduct::counter::Counts;
 use safe_conduct::distribute::{ASK_OUTCOMES, AskOutcome};
 use safe_conduct::error::{Facts, Retry};
 use safe_conduct::manager::{RenewalReport, RenewalWatch};
-use safe_conduct::name::Scheme;
+use safe_conduct::name::CredentialName;
 use safe_conduct::status::{Snapshot, StatusListener};
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::http_server::RunningHttpServer;
@@ -37,7 +37,7 @@ pub(crate) fn serve(
 /// What a driver shows.
 ///
 /// It is ready while every credential may be served *and* nothing lasts that waiting does not mend: the last look at
-/// the token, or a scheme's last exchange, must not have ended in a failure of [`Retry::Never`] or
+/// the token, or a credential's last exchange, must not have ended in a failure of [`Retry::Never`] or
 /// [`Retry::OnNewToken`]. A token that nobody rotates, a file that became worse and a role that refuses us so show
 /// when they are found, which is as long before the credential's end as they allow: there is time to act. What may
 /// pass, such as an STS that does not answer, does not count while credentials last: else a short fault of one STS
@@ -82,7 +82,7 @@ pub(crate) struct ExecutorStatus {
     endpoint: EndpointRequests,
     patience: Duration,
     asks: Counts<&'static str>,
-    failures: Counts<(Option<Scheme>, &'static str)>,
+    failures: Counts<(Option<CredentialName>, &'static str)>,
     last: Mutex<LastAsk>,
 }
 
@@ -121,7 +121,7 @@ impl ExecutorStatus {
         let seen = Snapshot::of(&self.store, at);
         let last = *self.lock();
         let good = last.good.map(|good| good.wall);
-        let confirmed = seen.remaining.keys().filter_map(|scheme| Some((scheme.clone(), good?)));
+        let confirmed = seen.remaining.keys().filter_map(|name| Some((name.clone(), good?)));
         Snapshot {
             ready: self.readiness(last, seen.ready, at),
             last_success: confirmed.collect(),
@@ -158,7 +158,7 @@ mod tests {
     use safe_conduct::credential::{ServiceCredential, UserCredentials};
     use safe_conduct::distribute::{AskError, Refusal};
     use safe_conduct::manager::TokenHealth;
-    use safe_conduct::name::PropertyName;
+    use safe_conduct::name::{PropertyName, Scheme};
     use safe_conduct::store::{Applied, Epoch, Version};
     use safe_conduct::time::Timestamp;
 
@@ -196,13 +196,13 @@ mod tests {
             token: TokenHealth { times_not_rotated: 2, times_worse: 3, ..TokenHealth::default() },
             ..RenewalReport::default()
         };
-        report.failures.insert((Some(Scheme::s3a()), "CODE"), 4);
-        report.last_success.insert(Scheme::s3a(), after(5).wall);
+        report.failures.insert((Some(Scheme::s3a().into()), "CODE"), 4);
+        report.last_success.insert(Scheme::s3a().into(), after(5).wall);
         let shown = with_renewal(Snapshot::of(&store(), after(15)), report);
         assert_eq!((shown.token_not_rotated, shown.token_worse), (Some(2), Some(3)));
-        assert_eq!(shown.failures, [((Some(Scheme::s3a()), "CODE"), 4)].into());
-        assert_eq!(shown.last_success, [(Scheme::s3a(), after(5).wall)].into());
-        assert_eq!(shown.remaining, [(Scheme::s3a(), Duration::from_secs(3600))].into());
+        assert_eq!(shown.failures, [((Some(Scheme::s3a().into()), "CODE"), 4)].into());
+        assert_eq!(shown.last_success, [(Scheme::s3a().into(), after(5).wall)].into());
+        assert_eq!(shown.remaining, [(Scheme::s3a().into(), Duration::from_secs(3600))].into());
     }
 
     fn executor(store: Arc<CredentialStore>) -> ExecutorStatus {
@@ -251,7 +251,7 @@ mod tests {
         let shown = status.snapshot(after(50));
         assert_eq!(shown.asks, [("bundle", 0), ("failed", 2), ("refused", 1), ("unchanged", 1)].into());
         assert_eq!(shown.failures, [((None, "ASK_THREAD"), 2), ((None, "REFUSED_NOTHING_YET"), 1)].into());
-        assert_eq!(shown.last_success, [(Scheme::s3a(), after(10).wall)].into());
+        assert_eq!(shown.last_success, [(Scheme::s3a().into(), after(10).wall)].into());
         assert_eq!((shown.token_not_rotated, shown.token_worse), (None, None), "an executor has no token");
     }
 }

@@ -15,7 +15,7 @@ use crate::distribute::answering::Answering;
 use crate::distribute::asking::Asking;
 use crate::manager::simulation::SteppedManager;
 use crate::manager::{ManagerParts, ManagerSettings};
-use crate::name::{ExecutorName, Scheme};
+use crate::name::{CredentialName, ExecutorName, Scheme};
 use crate::provider::{CredentialProvider, Providers};
 use crate::secret::Secret;
 use crate::sink::answer::Responder;
@@ -34,6 +34,7 @@ pub(super) type Served = (usize, Duration);
 
 /// The endpoint of one scheme, on a driver or on an executor.
 pub(super) struct Endpoint {
+    name: CredentialName,
     responder: Responder,
     /// What was served last, and its number: reading it anew at each step is what would cost most.
     last: RefCell<Option<(Arc<ServiceCredential>, usize)>>,
@@ -43,11 +44,11 @@ impl Endpoint {
     fn of(scheme: &Scheme, store: &Arc<CredentialStore>) -> Self {
         let token = Arc::new(Secret::from_text("token"));
         let responder = Responder::new(ENDPOINT, token, scheme.clone(), Arc::clone(store), Counts::of([]));
-        Self { responder, last: RefCell::new(None) }
+        Self { name: scheme.clone().into(), responder, last: RefCell::new(None) }
     }
 
     pub(super) fn serves(&self, at: Moment) -> Option<Served> {
-        let credential = self.responder.credential(at).ok()?;
+        let credential = self.responder.credential(&self.name, at).ok()?;
         let left = credential.servable_for(at);
         let mut last = self.last.borrow_mut();
         let known = last.as_ref().filter(|(last, _)| Arc::ptr_eq(last, &credential)).map(|(_, number)| *number);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::codec::http1::{Answer, Content, Head, Http1Error, Status};
 use crate::codec::json::{JsonValue, credential_json};
 use crate::counter::Counts;
-use crate::credential::{ServiceCredential, s3a};
-use crate::name::Scheme;
+use crate::credential::{ServiceCredential, UserCredentials, s3a};
+use crate::name::{CredentialName, Scheme, TargetName};
 use crate::secret::{Secret, WipedBuffer};
 use crate::store::CredentialStore;
 use crate::sys::http_server::HttpService;
@@ -16,7 +16,13 @@ use crate::time::Moment;
 use super::endpoint::PATH;
 
 /// The statuses that are answered with here.
-pub(super) const STATUSES: [u16; 5] = [200, 400, 403, 405, 503];
+pub(super) const STATUSES: [u16; 6] = [200, 400, 403, 404, 405, 503];
+
+const EXPIRED: (Status, &str, &str) = (
+    Status::ServiceUnavailable,
+    "CREDENTIALS_EXPIRED",
+    "The credentials have expired and could not be renewed. Safe-conduct's log says why.",
+);
 
 /// Everything that an answer depends on, besides the request and the time.
 pub(crate) struct Responder {
@@ -50,40 +56,71 @@ impl Responder {
                 "Only GET is answered here.",
             );
         }
-        if let Err(rule) = self.admit(head) {
-            log::debug!("a request to the credentials endpoint was refused: {rule}");
-            return error(
-                Status::Forbidden,
-                "ACCESS_DENIED",
-                "Refused. Use AWS_CONTAINER_CREDENTIALS_FULL_URI as it is, and the token in \
-                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.",
-            );
-        }
-        match self.credential(at) {
-            Ok(credential) => match container_credentials(&credential) {
-                Some(body) => Answer::new(Status::Ok, Content::Json, body),
-                None => error(Status::ServiceUnavailable, "CREDENTIALS_INCOMPLETE", "The credential has no AWS keys."),
+        match self.admit(head) {
+            Ok(name) => match self.credential(&name, at) {
+                Ok(credential) => match container_credentials(&credential) {
+                    Some(body) => Answer::new(Status::Ok, Content::Json, body),
+                    None => {
+                        error(Status::ServiceUnavailable, "CREDENTIALS_INCOMPLETE", "The credential has no AWS keys.")
+                    }
+                },
+                Err((status, code, message)) => error(status, code, message),
             },
-            Err((code, message)) => error(Status::ServiceUnavailable, code, message),
+            Err(rule) => {
+                log::debug!("a request to the credentials endpoint was refused: {rule}");
+                error(
+                    Status::Forbidden,
+                    "ACCESS_DENIED",
+                    "Refused. Use AWS_CONTAINER_CREDENTIALS_FULL_URI as it is, and the token in \
+                     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.",
+                )
+            }
         }
     }
 
-    /// What is served now; else a code and a text for the asker.
-    pub(crate) fn credential(&self, at: Moment) -> Result<Arc<ServiceCredential>, (&'static str, &'static str)> {
+    /// The credential of that name and no other, if it may be served now: one that is not there is never made up for by
+    /// another. Else the status, a code and a text for the asker.
+    pub(crate) fn credential(
+        &self,
+        name: &CredentialName,
+        at: Moment,
+    ) -> Result<Arc<ServiceCredential>, (Status, &'static str, &'static str)> {
         let newest = self.store.newest();
-        let Some(credential) = newest.as_ref().and_then(|newest| newest.credentials.for_scheme(&self.scheme)) else {
-            return Err(("NO_CREDENTIALS_YET", "No credentials have arrived yet. Safe-conduct's log says why."));
+        let held = newest.as_ref().map(|newest| &newest.credentials);
+        let Some(credential) = held.and_then(|held| held.get(name)) else {
+            let ours =
+                || held.into_iter().flat_map(UserCredentials::iter).filter(|(of, _)| *of.scheme() == self.scheme);
+            let none = ours().next().is_none();
+            let expired = ours().all(|(_, credential)| credential.servable_for(at).is_zero());
+            return Err(match name.target() {
+                _ if none => (
+                    Status::ServiceUnavailable,
+                    "NO_CREDENTIALS_YET",
+                    "No credentials have arrived yet. Safe-conduct's log says why.",
+                ),
+                Some(_) => (
+                    Status::NotFound,
+                    "TARGET_UNKNOWN",
+                    "There are no credentials for a target of this name. Its name is the one in aws.target.<name>.",
+                ),
+                // Whoever asks whether we are ready hears it from this.
+                None if expired => EXPIRED,
+                None => (
+                    Status::NotFound,
+                    "NO_UNNAMED_CREDENTIALS",
+                    "There are credentials for named targets only. Name one: /v1/credentials/<name>, or its profile.",
+                ),
+            });
         };
         // Rule: never serve an expired credential, nor one that could expire on its way into a request.
         if credential.servable_for(at).is_zero() {
-            let message = "The credentials have expired and could not be renewed. Safe-conduct's log says why.";
-            return Err(("CREDENTIALS_EXPIRED", message));
+            return Err(EXPIRED);
         }
         Ok(Arc::clone(credential))
     }
 
     /// The rules whose refusals all look the same from outside. The error names the rule, for our own log only.
-    fn admit(&self, head: &Head<'_>) -> Result<(), &'static str> {
+    fn admit(&self, head: &Head<'_>) -> Result<CredentialName, &'static str> {
         // Rule: the token, always, compared in a time that says nothing about it.
         if !self.token.matches(head.header("authorization").unwrap_or_default()) {
             return Err("the token is missing or wrong");
@@ -98,11 +135,15 @@ impl Responder {
         if head.header_names().any(is_from_browser_or_proxy) {
             return Err("it has a header that only a browser or a proxy adds");
         }
-        // Rule: one path, as it is written, never decoded or normalised. A query is allowed and means nothing.
-        if head.path() != PATH {
-            return Err("the path is not the endpoint's");
+        // Rule: one path, and one below it for each target, as they are written, never decoded or normalised. A query
+        // is allowed and means nothing.
+        let below = head.path().strip_prefix(PATH).ok_or("the path is not the endpoint's")?;
+        if below.is_empty() {
+            return Ok(self.scheme.clone().into());
         }
-        Ok(())
+        let target = below.strip_prefix('/').and_then(|target| TargetName::new(target).ok());
+        let target = target.ok_or("the path is not the endpoint's")?;
+        Ok(CredentialName::of_target(self.scheme.clone(), target))
     }
 }
 

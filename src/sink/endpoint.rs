@@ -15,7 +15,7 @@ use crate::time::Clock;
 
 use super::answer::{Responder, STATUSES};
 
-/// The one path that is answered.
+/// The path of the unnamed credentials. Those of a target are at its name below it.
 pub const PATH: &str = "/v1/credentials";
 
 const LIMITS: HttpLimits = HttpLimits {

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::credentials_file::ProfileFiles;
 use crate::secret::Secret;
 use crate::sys::environment::ChildEnvironment;
 
@@ -19,6 +20,9 @@ const REMOVED: [&str; 7] = [
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 ];
 
+/// What would take an SDK to profiles of others, where there are profiles of ours.
+const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 const URL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 /// For AWS SDK v1, as Spark 3.5 has it, which reads no file. The token opens nothing outside the pod.
@@ -38,6 +42,7 @@ pub fn child_environment(
     url: &str,
     token_file: &Path,
     token: &Arc<Secret>,
+    profiles: Option<&ProfileFiles>,
 ) -> ChildEnvironment {
     let mut variables: Vec<(OsString, OsString)> = inherited.collect();
     let held = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -46,13 +51,18 @@ pub fn child_environment(
     // A variable that is made here must not hide what the other one said.
     let not_proxied =
         NO_PROXY.map(|name| NO_PROXY.into_iter().fold(filled(name), |found, other| found.or(filled(other))));
+    let files: &[&str] = if profiles.is_some() { &[CREDENTIALS_FILE, CONFIG_FILE] } else { &[] };
     let ours = [URL, TOKEN_FILE, TOKEN, NO_INSTANCE_METADATA];
-    let replaced = |name: &OsStr| ours.iter().chain(&REMOVED).chain(&NO_PROXY).any(|known| name == *known);
+    let replaced = |name: &OsStr| ours.iter().chain(files).chain(&REMOVED).chain(&NO_PROXY).any(|known| name == *known);
     variables.retain(|(name, _)| !replaced(name));
 
     variables.push((URL.into(), url.into()));
     variables.push((TOKEN_FILE.into(), token_file.into()));
     variables.push((NO_INSTANCE_METADATA.into(), "true".into()));
+    if let Some(ProfileFiles { credentials, config }) = profiles {
+        variables.push((CREDENTIALS_FILE.into(), credentials.into()));
+        variables.push((CONFIG_FILE.into(), config.into()));
+    }
     for (name, before) in NO_PROXY.into_iter().zip(not_proxied) {
         variables.push((name.into(), with_loopback(before.unwrap_or_default())));
     }
@@ -82,6 +92,10 @@ mod tests {
     use super::*;
 
     fn environment(inherited: &[(&str, &str)]) -> ChildEnvironment {
+        with_profiles(inherited, None)
+    }
+
+    fn with_profiles(inherited: &[(&str, &str)], profiles: Option<&ProfileFiles>) -> ChildEnvironment {
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
         let token = Arc::new(Secret::from_text("PLANTED-TOKEN"));
         child_environment(
@@ -89,6 +103,7 @@ mod tests {
             "http://127.0.0.1:7442/v1/credentials",
             Path::new("/run/sc/endpoint.token"),
             &token,
+            profiles,
         )
     }
 
@@ -129,6 +144,20 @@ mod tests {
         assert_eq!(value(&made, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), Some("/run/sc/endpoint.token"));
         assert_eq!(made.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"), None, "it is a secret");
         assert_eq!(value(&made, "AWS_EC2_METADATA_DISABLED"), Some("true"));
+    }
+
+    #[test]
+    fn profiles_of_ours_take_the_place_of_others_and_without_them_nothing_is_touched() {
+        let others = [("AWS_SHARED_CREDENTIALS_FILE", "/others"), ("AWS_CONFIG_FILE", "/theirs")];
+        let ours = ProfileFiles { credentials: "/run/sc/credentials".into(), config: "/run/sc/config".into() };
+        for inherited in [&others[..], &[]] {
+            let made = with_profiles(inherited, Some(&ours));
+            assert_eq!(value(&made, "AWS_SHARED_CREDENTIALS_FILE"), Some("/run/sc/credentials"));
+            assert_eq!(value(&made, "AWS_CONFIG_FILE"), Some("/run/sc/config"));
+        }
+        let made = environment(&others);
+        assert_eq!(others.map(|(name, _)| value(&made, name)), others.map(|(_, value)| Some(value)));
+        assert_eq!(value(&environment(&[]), "AWS_SHARED_CREDENTIALS_FILE"), None);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Places where unmodified software looks for credentials.
 
 pub(crate) mod answer;
+mod credentials_file;
 mod endpoint;
 mod endpoint_files;
 mod environment;
 
+pub use credentials_file::{
+    CredentialsFile, CredentialsFileError, ProfileFiles, ProfileRegions, RunningCredentialsFile,
+};
 pub use endpoint::{EndpointError, EndpointSettings, LoopbackEndpoint, PATH, RunningEndpoint};
 pub use endpoint_files::{EndpointFiles, EndpointFilesError, MAX_TOKEN, MIN_TOKEN};
 pub use environment::child_environment;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::snapshot::Snapshot;
-use crate::name::Scheme;
+use crate::name::CredentialName;
 
 /// The labels of a sample and its value.
 type Sample = (Vec<(&'static str, String)>, u64);
@@ -50,19 +50,19 @@ const REQUESTS: Family =
 /// The text. A metric without a sample is left out.
 #[must_use]
 pub fn render(snapshot: &Snapshot) -> String {
-    let scheme = |scheme: &Scheme| ("scheme", scheme.as_str().to_owned());
     let plain = |value: Option<u64>| value.map(|value| (Vec::new(), value)).into_iter();
     let mut text = Text(String::new());
     text.family(&BUILD, [(vec![("version", snapshot.build.to_owned())], 1)]);
     text.family(&READY, plain(Some(u64::from(snapshot.ready.is_ok()))));
     text.family(&VERSION, plain(snapshot.version));
-    text.family(&EXPIRY, snapshot.remaining.iter().map(|(name, left)| (vec![scheme(name)], left.as_secs())));
-    text.family(&SUCCESS, snapshot.last_success.iter().map(|(name, when)| (vec![scheme(name)], when.unix_seconds())));
+    text.family(&EXPIRY, snapshot.remaining.iter().map(|(name, left)| (labels(name), left.as_secs())));
+    text.family(&SUCCESS, snapshot.last_success.iter().map(|(name, when)| (labels(name), when.unix_seconds())));
     text.family(
         &FAILURES,
         snapshot.failures.iter().map(|((name, code), count)| {
-            let name = name.as_ref().map_or_else(|| ("scheme", String::new()), scheme);
-            (vec![name, ("code", (*code).to_owned())], *count)
+            let mut labels = name.as_ref().map_or_else(|| vec![("scheme", String::new())], labels);
+            labels.push(("code", (*code).to_owned()));
+            (labels, *count)
         }),
     );
     text.family(&NOT_ROTATED, plain(snapshot.token_not_rotated));
@@ -73,6 +73,12 @@ pub fn render(snapshot: &Snapshot) -> String {
         snapshot.endpoint_requests.iter().map(|(status, count)| (vec![("status", status.to_string())], *count)),
     );
     text.0
+}
+
+/// Which credential: its scheme, and its target where it has a name.
+fn labels(name: &CredentialName) -> Vec<(&'static str, String)> {
+    let target = name.target().map(|target| ("target", target.as_str().to_owned()));
+    [("scheme", name.scheme().as_str().to_owned())].into_iter().chain(target).collect()
 }
 
 /// The text so far.

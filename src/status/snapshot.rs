@@ -1,14 +1,14 @@
-//! How a role fares at one moment: numbers, codes of ours and schemes, and nothing else that could be secret.
+//! How a role fares at one moment: numbers, codes of ours and credentials' names, and nothing else that could be secret.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::name::Scheme;
+use crate::name::CredentialName;
 use crate::store::CredentialStore;
 use crate::time::{Moment, Timestamp};
 
 /// How a role fares. It has no field for a principal, an executor's name or an address: whoever may scrape learns no
-/// names, and there are never more lines than schemes and codes.
+/// names, and there are never more lines than credentials and codes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The version of this program.
@@ -17,12 +17,12 @@ pub struct Snapshot {
     pub ready: Result<(), &'static str>,
     /// The number of the newest bundle.
     pub version: Option<u64>,
-    /// How long each scheme's credential still lives; zero once it has expired.
-    pub remaining: BTreeMap<Scheme, Duration>,
-    /// When each scheme's credential was last exchanged (driver), or last confirmed by the driver (executor).
-    pub last_success: BTreeMap<Scheme, Timestamp>,
-    /// How often each code was met, by scheme; without one where a failure belongs to none.
-    pub failures: BTreeMap<(Option<Scheme>, &'static str), u64>,
+    /// How long each credential still lives; zero once it has expired.
+    pub remaining: BTreeMap<CredentialName, Duration>,
+    /// When each credential was last exchanged (driver), or last confirmed by the driver (executor).
+    pub last_success: BTreeMap<CredentialName, Timestamp>,
+    /// How often each code was met, by credential; without one where a failure belongs to none.
+    pub failures: BTreeMap<(Option<CredentialName>, &'static str), u64>,
     /// How often the identity token's file was found not to be rotated (driver).
     pub token_not_rotated: Option<u64>,
     /// How often the identity token's file was found to have become worse (driver).
@@ -48,7 +48,7 @@ impl Snapshot {
                 Some(_) => Ok(()),
             },
             version: newest.as_ref().map(|newest| newest.version.number),
-            remaining: remaining.map(|(scheme, held)| (scheme.clone(), held.remaining(at))).collect(),
+            remaining: remaining.map(|(name, held)| (name.clone(), held.remaining(at))).collect(),
             last_success: BTreeMap::new(),
             failures: BTreeMap::new(),
             token_not_rotated: None,

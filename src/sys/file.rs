@@ -91,6 +91,18 @@ pub fn replace(path: &Path, content: &[u8], random: &dyn Random) -> Result<(), F
     finish_replacement(path, &temporary, write_new(&temporary, content, 0o600))
 }
 
+/// Takes a file away; one that is not there is no error.
+///
+/// # Errors
+/// [`FileError`] if it stays.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_directory(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(FileError::io(path, &error)),
+    }
+}
+
 /// Copies a program to `to`, mode 0755, whole or not at all.
 ///
 /// # Errors

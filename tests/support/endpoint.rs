@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use safe_conduct::Secret;
 use safe_conduct::credential::{ServiceCredential, UserCredentials, s3a};
-use safe_conduct::name::{PropertyName, Scheme};
+use safe_conduct::name::{CredentialName, PropertyName, Scheme};
 use safe_conduct::sink::{EndpointSettings, LoopbackEndpoint, RunningEndpoint};
 use safe_conduct::store::{CredentialStore, Epoch};
 use safe_conduct::time::{Clock, Moment, Timestamp};
@@ -94,6 +94,24 @@ impl Fixture {
         let credential = ServiceCredential::new(properties, expires_at, self.clock.moment()).unwrap();
         let bundle = UserCredentials::new().with(Scheme::new(scheme).unwrap(), Arc::new(credential));
         self.store.publish(Epoch([7; 16]), bundle);
+    }
+
+    /// Publishes a whole credential for each (name, access key id, seconds that it lives).
+    pub fn publish_named(&self, credentials: &[(&str, &str, u64)]) {
+        let at = self.clock.moment();
+        let bundle = credentials.iter().fold(UserCredentials::new(), |bundle, (name, id, life)| {
+            let properties = [(s3a::ACCESS_KEY, *id), (s3a::SECRET_KEY, "KEY"), (s3a::SESSION_TOKEN, "SESSION")]
+                .map(|(name, value)| (PropertyName::new(name).unwrap(), Secret::from_text(value)));
+            let credential = ServiceCredential::new(properties.into(), at.wall.plus(seconds(*life)), at).unwrap();
+            bundle.with(CredentialName::parse(name).unwrap(), Arc::new(credential))
+        });
+        self.store.publish(Epoch([7; 16]), bundle);
+    }
+
+    /// Status and body for a path, asked for as an SDK does.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.ask(&format!("GET {path} HTTP/1.1\r\nHost: ADDRESS\r\nAuthorization: TOKEN\r\n\r\n"));
+        (answer.status, answer.body)
     }
 
     pub fn connect(&self) -> Client {

@@ -151,5 +151,5 @@ pub fn bundle(property: &str, value: &str, seconds: u64, learned: Moment) -> Use
 }
 
 pub fn secret_in(credentials: &UserCredentials) -> String {
-    credentials.for_scheme(&s3a()).unwrap().property("fs.s3a.secret.key").unwrap().expose().to_owned()
+    credentials.get(&s3a().into()).unwrap().property("fs.s3a.secret.key").unwrap().expose().to_owned()
 }

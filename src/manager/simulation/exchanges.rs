@@ -111,6 +111,33 @@ fn a_hanging_exchange_is_reported_once_is_not_joined_by_a_second_and_delays_no_o
 }
 
 #[test]
+fn a_target_that_fails_keeps_its_credential_has_its_own_backoff_and_never_delays_another() {
+    let mut simulation = Simulation::with(ManagerSettings::default(), &["s3a", "s3a/logs"]);
+    simulation.pass(60);
+    assert_eq!(simulation.version(), 1);
+    simulation.set(|world| world.service_of_s3a = Some(DOWN));
+    simulation.pass(HOUR - 60 - 16);
+    assert_eq!(simulation.owner().as_deref(), Some("alice"), "the last good one serves on");
+    for _ in 0..24 {
+        simulation.pass(HOUR);
+        assert_eq!((simulation.owner(), simulation.owner_of("s3a/logs").as_deref()), (None, Some("alice")));
+    }
+    let report = simulation.watch.report();
+    let [failing, other] = ["s3a", "s3a/logs"].map(|name| CredentialName::parse(name).unwrap());
+    assert!(report.last_success[&failing].unix_seconds() < START + 60);
+    assert!(simulation.outside.moment().wall.unix_seconds() - report.last_success[&other].unix_seconds() <= 1800);
+    assert!(report.failures.keys().all(|(name, _)| *name == Some(failing.clone())), "{report:?}");
+    // An hour's credential is renewed every 27 minutes, as if there were no other.
+    assert!((54..=56).contains(&simulation.version()), "{}", simulation.version());
+    simulation.set(|world| world.service_of_s3a = None);
+    simulation.pass(61);
+    assert_eq!(simulation.owner().as_deref(), Some("alice"));
+    let audit = simulation.outside.with(|world| world.audit.clone());
+    let named = audit.iter().filter(|line| line.contains("\"scheme\":\"s3a\",\"target\":\"logs\"")).count();
+    assert!((54..=57).contains(&named), "{named}");
+}
+
+#[test]
 fn a_panicking_provider_is_a_failure_like_any_other() {
     let mut simulation = Simulation::new();
     simulation.pass(60);

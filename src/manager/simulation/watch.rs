@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn s3a() -> Option<Scheme> {
-    Some(Scheme::s3a())
+fn s3a() -> CredentialName {
+    Scheme::s3a().into()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn a_token_that_waiting_does_not_mend_is_stuck_until_a_good_one_is_seen() {
     assert_eq!(report.stuck, [].into(), "a file that never was may still come");
     simulation.set(|world| world.token = Ok(("alice".to_owned(), START, START + DAY)));
     simulation.pass(5);
-    let success = simulation.watch.report().last_success[&Scheme::s3a()].unix_seconds();
+    let success = simulation.watch.report().last_success[&s3a()].unix_seconds();
     assert!((START + 11..=START + 16).contains(&success), "{success}");
     for bad in [Bad::Missing, Bad::Empty, Bad::Audience] {
         simulation.set(|world| world.token = Err(bad));
@@ -41,10 +41,10 @@ fn a_refused_exchange_is_stuck_until_one_succeeds_and_one_that_may_pass_is_not()
         simulation.set(|world| world.service_of_s3a = Some(facts));
         simulation.pass(HOUR);
         let report = simulation.watch.report();
-        let expected = stuck.then(|| (s3a(), facts.code));
+        let expected = stuck.then(|| (Some(s3a()), facts.code));
         assert_eq!(report.stuck, expected.into_iter().collect(), "{}", facts.code);
-        assert!(report.failures[&(s3a(), facts.code)] > 0);
-        assert!(report.last_success[&Scheme::s3a()] < report.last_success[&Scheme::new("gs").unwrap()]);
+        assert!(report.failures[&(Some(s3a()), facts.code)] > 0);
+        assert!(report.last_success[&s3a()] < report.last_success[&CredentialName::parse("gs").unwrap()]);
         simulation.set(|world| world.service_of_s3a = None);
         simulation.pass(130);
         assert_eq!(simulation.watch.report().stuck, [].into(), "{}", facts.code);
@@ -57,6 +57,6 @@ fn the_first_of_two_schemes_has_succeeded_although_there_is_no_bundle_yet() {
     simulation.set(|world| world.service_of_s3a = Some(DOWN));
     simulation.pass(1);
     assert_eq!(simulation.version(), 0);
-    let seen: Vec<Scheme> = simulation.watch.report().last_success.into_keys().collect();
-    assert_eq!(seen, [Scheme::new("gs").unwrap()]);
+    let seen: Vec<CredentialName> = simulation.watch.report().last_success.into_keys().collect();
+    assert_eq!(seen, [CredentialName::parse("gs").unwrap()]);
 }

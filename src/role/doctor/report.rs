@@ -31,7 +31,7 @@ impl Verdict {
 }
 
 struct Check {
-    name: &'static str,
+    name: String,
     verdict: Verdict,
     found: String,
     /// For a warning or a failure.
@@ -53,34 +53,34 @@ impl Report {
     }
 
     /// It is as it must be.
-    pub(super) fn ok(&mut self, name: &'static str, found: impl Display) {
+    pub(super) fn ok(&mut self, name: &str, found: impl Display) {
         self.add(name, Verdict::Ok, found.to_string(), None);
     }
 
     /// It works, and may not for long, or not as is meant.
-    pub(super) fn warn(&mut self, name: &'static str, finding: &dyn Actionable) {
+    pub(super) fn warn(&mut self, name: &str, finding: &dyn Actionable) {
         self.add(name, Verdict::Warn, finding.to_string(), Some(finding.facts()));
     }
 
     /// It does not work.
-    pub(super) fn fail(&mut self, name: &'static str, error: &dyn Actionable) {
+    pub(super) fn fail(&mut self, name: &str, error: &dyn Actionable) {
         self.add(name, Verdict::Fail, error.to_string(), Some(error.facts()));
     }
 
     /// The same, with a sentence of one's own.
-    pub(super) fn fail_saying(&mut self, name: &'static str, found: String, facts: Facts) {
+    pub(super) fn fail_saying(&mut self, name: &str, found: String, facts: Facts) {
         self.add(name, Verdict::Fail, found, Some(facts));
     }
 
     /// It cannot be checked before the check `needed` is ok.
-    pub(super) fn needs(&mut self, needed: &'static str, names: &[&'static str]) {
+    pub(super) fn needs(&mut self, needed: &str, names: &[&str]) {
         for name in names {
             self.skip(name, format_args!("needs: {needed}"));
         }
     }
 
     /// It cannot be checked, for this reason.
-    pub(super) fn skip(&mut self, name: &'static str, reason: impl Display) {
+    pub(super) fn skip(&mut self, name: &str, reason: impl Display) {
         self.add(name, Verdict::Skip, reason.to_string(), None);
     }
 
@@ -94,8 +94,8 @@ impl Report {
         self.written.map(|()| status)
     }
 
-    fn add(&mut self, name: &'static str, verdict: Verdict, found: String, facts: Option<Facts>) {
-        let check = Check { name, verdict, found: logger::one_line(&found), facts };
+    fn add(&mut self, name: &str, verdict: Verdict, found: String, facts: Option<Facts>) {
+        let check = Check { name: name.to_owned(), verdict, found: logger::one_line(&found), facts };
         if !self.json {
             let lines = check.lines();
             self.write(&lines);
@@ -142,7 +142,7 @@ impl Check {
 
     fn json(&self) -> String {
         let mut line = JsonLine::new();
-        line.text("check", self.name);
+        line.text("check", &self.name);
         line.text("verdict", self.verdict.word());
         line.text("found", &self.found);
         if let Some(Facts { code, remedy, .. }) = self.facts {

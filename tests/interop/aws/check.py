@@ -14,6 +14,7 @@ from pathlib import Path
 import doctor
 import on_minio
 import on_moto
+import on_targets
 import refusals
 from checks import Checks
 from issuer import Issuer
@@ -55,7 +56,8 @@ def main():
         bench = Bench(root)
     if checks.failed:
         checks.finish()
-    scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS, *doctor.SCENARIOS]
+    scenarios = [*on_moto.SCENARIOS, *refusals.SCENARIOS, *on_minio.SCENARIOS, *on_targets.SCENARIOS,
+                 *doctor.SCENARIOS]
     wanted = sys.argv[1:]
     for scenario in scenarios:
         if wanted and scenario.__name__ not in wanted:
