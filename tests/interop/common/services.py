@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import boto3
+from botocore.exceptions import ClientError
 
 from checks import until
 from job import AUDIENCE
@@ -94,7 +95,17 @@ class Minio:
         self._process = Process([binary, "server", "--quiet", "--address", f"127.0.0.1:{self.port}", data],
                                 log, environment, "minio")
         until("MinIO is ready", lambda: _answers(self.port, "/minio/health/ready"), 60)
-        client(self.url, *ROOT).create_bucket(Bucket=BUCKET)
+        until("MinIO makes a bucket", self._make_bucket, 60)
+
+    def _make_bucket(self):
+        # On a busy machine it says that it is ready a moment too early.
+        try:
+            client(self.url, *ROOT).create_bucket(Bucket=BUCKET)
+        except ClientError as refusal:
+            if refusal.response["Error"]["Code"] == "XMinioServerNotInitialized":
+                return False
+            raise
+        return True
 
     def _record(self, request):
         if request.body:
