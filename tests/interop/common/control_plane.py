@@ -76,7 +76,7 @@ class ControlPlane:
             if process.ended() is not None:
                 raise RuntimeError(f"{process.name} ended: {process.errors()[-2000:]}")
         try:
-            return self._request("GET", "/readyz")[0] == 200
+            return self.request("GET", "/readyz")[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 
@@ -88,10 +88,14 @@ class ControlPlane:
         self.stop()
         self._etcd.stop()
 
-    def _request(self, method, path, body=None):
-        link = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=self._tls)
+    def request(self, method, path, body=None, token=None, headers=None):
+        """Sends a request, as the administrator or as the bearer of `token`, and returns status and answer."""
+        tls = ssl.create_default_context(cafile=self.ca) if token else self._tls
+        link = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=tls)
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            link.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"})
+            link.request(method, path, body and json.dumps(body),
+                         {"Content-Type": "application/json"} | bearer | (headers or {}))
             answer = link.getresponse()
             return answer.status, answer.read()
         finally:
@@ -99,7 +103,7 @@ class ControlPlane:
 
     def create(self, path, **body):
         """Posts an object as the administrator and returns what the server made of it."""
-        status, answer = self._request("POST", path, body)
+        status, answer = self.request("POST", path, body)
         if status not in (200, 201):
             raise RuntimeError(f"the API server answered {status} to {path}: {answer[:500]}")
         return json.loads(answer)
