@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 
 import on_manifests
+import on_pods
 import on_policy
 from checks import Checks
 from cluster import Cluster
@@ -46,7 +47,7 @@ def main():
     if checks.failed:
         checks.finish()
     wanted = sys.argv[1:]
-    for scenario in [*on_manifests.SCENARIOS, *on_policy.SCENARIOS]:
+    for scenario in [*on_manifests.SCENARIOS, *on_policy.SCENARIOS, *on_pods.SCENARIOS]:
         if wanted and scenario.__name__ not in wanted:
             continue
         try:

@@ -31,6 +31,8 @@ def applied(checks, bench):
     # What a controller manager would have made; there is none here.
     for account in ("default", "other", "clicks-executor"):
         cluster.wants(201, "POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": account}})
+    cluster.wants(201, "POST", f"/api/v1/namespaces/{NAMESPACE}/configmaps", {
+        "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": cluster.plane.ca.read_text()}})
     with checks.that("a job's accounts and network policies are applied"):
         apply(6, "-k", EXAMPLES / "job")
     with checks.that("cert-manager's objects are applied: an authority and two certificates, by its own definitions"):

@@ -73,8 +73,6 @@ def boundary(checks, bench):
 
 def _made(cluster, templates):
     """The driver pod and one executor, which stay."""
-    cluster.wants(201, "POST", f"{CORE}/configmaps", {"metadata": {"name": "kube-root-ca.crt"}, "data": {
-        "ca.crt": cluster.plane.ca.read_text()}})
     made = []
     for account, pod in (("spark-submitter", spark.driver_pod(templates[0])), (DRIVER, spark.executor_pod(templates[1], 1))):
         if made:
