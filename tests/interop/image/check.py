@@ -104,9 +104,11 @@ def judged(checks, root, layout, image):
         content = bytearray(largest.read_bytes())
         content[len(content) // 2] ^= 1
         largest.write_bytes(content)
+        # A registry that has the sound layer under that digest would not be sent this one.
+        other = Registry(root)
         try:
-            registry.crane("push", damaged, f"{registry.name}:damaged")
-            registry.crane("validate", "--remote", f"{registry.name}:damaged")
+            other.crane("push", damaged, f"{other.name}:1")
+            other.crane("validate", "--remote", f"{other.name}:1")
         except RuntimeError:
             pass
         else:
@@ -186,7 +188,7 @@ def in_an_empty_root(checks, root, empty):
         exchanges(resolve())
     with checks.that("without that file Mozilla's roots are used, which are compiled in, and they do not know this authority"):
         ran = resolve(aws_caFile=None)
-        equal((ran.returncode, "error[TLS_UNKNOWN_ISSUER]" in ran.stderr), (69, False) if not ran.stderr else (78, True), ran.stderr)
+        equal((ran.returncode, "error[TLS_UNKNOWN_ISSUER]" in ran.stderr), (78, True), ran.stderr)
         holds("the compiled-in root certificates of Mozilla" in ran.stderr, ran.stderr)
         equal(len(sts.calls), 1, "calls")
     with checks.that("a bundle that is mounted where systems have theirs is found and used"):
