@@ -79,11 +79,11 @@ def objects(text):
     return [found for found in yaml.safe_load_all(text) if found]
 
 
-def templates(cluster, way, folder):
-    """The two pod templates of one way, as `kubectl kustomize -o` writes them: (driver, executor)."""
-    folder.mkdir(parents=True)
-    cluster.kubectl("kustomize", EXAMPLES / "pods" / way, "-o", folder)
-    return tuple(yaml.safe_load((folder / f"v1_pod_{name}.yaml").read_text()) for name in ("driver", "executor"))
+def templates(cluster, folder, to):
+    """The two pod templates of a folder, as `kubectl kustomize -o` writes them: (driver, executor)."""
+    to.mkdir(parents=True)
+    cluster.kubectl("kustomize", folder, "-o", to)
+    return tuple(yaml.safe_load((to / f"v1_pod_{name}.yaml").read_text()) for name in ("driver", "executor"))
 
 
 def in_force(cluster, wanted):

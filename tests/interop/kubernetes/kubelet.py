@@ -118,8 +118,14 @@ class Pod:
     def environment(self, name):
         """The container's own variables, and what an engine adds. Fields of the pod are the two that Spark asks for."""
         fields = {"metadata.name": self.name, "status.podIP": "127.0.0.1"}
-        own = {entry["name"]: entry.get("value") or fields[entry["valueFrom"]["fieldRef"]["fieldPath"]]
-               for entry in self.container(name).get("env", [])}
+
+        def value(entry):
+            source = entry.get("valueFrom", {})
+            if "secretKeyRef" in source:
+                return self._of_secret(source["secretKeyRef"]["name"])[source["secretKeyRef"]["key"]].decode()
+            return fields[source["fieldRef"]["fieldPath"]] if source else entry["value"]
+
+        own = {entry["name"]: value(entry) for entry in self.container(name).get("env", [])}
         return {"PATH": "/usr/bin", "HOSTNAME": self.name} | own
 
     def start(self, name, image_command=None):

@@ -1,12 +1,15 @@
 """The manifests of the examples, applied to a real API server as the README says: first as a trial, then for good."""
 
 import copy
+import json
+import os
 
 import spark
 from checks import equal, holds
 from cluster import EXAMPLES, JOB, NAMESPACE, objects, templates
 
 WAYS = "key-files", "certificates", "executor-tokens"
+SPARK_3_5 = "key-files with spark-3.5"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 TRIAL = "?dryRun=All&fieldValidation=Strict"
 # What only spark-submit wants to be told; a SparkApplication has fields for it.
@@ -111,8 +114,16 @@ def pods_of_spark(checks, bench):
 
 
 def prepare(bench):
-    """The templates of all ways, made once."""
-    bench.templates = {way: templates(bench.cluster, way, bench.root / "templates" / way) for way in WAYS}
+    """The templates of all ways, made once; one of them also with the addition for Spark 3.5."""
+    pods, to = EXAMPLES / "pods", bench.root / "templates"
+    bench.templates = {way: templates(bench.cluster, pods / way, to / way) for way in WAYS}
+    added = bench.root / "with-spark-3.5"
+    added.mkdir()
+    relative = os.path.relpath(pods, added)
+    (added / "kustomization.yaml").write_text(json.dumps({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "resources": [f"{relative}/key-files"], "components": [f"{relative}/spark-3.5"]}))
+    bench.templates[SPARK_3_5] = templates(bench.cluster, added, to / "spark-3.5")
 
 
 SCENARIOS = [applied, same_everywhere, pods_of_spark]

@@ -14,6 +14,7 @@ from checks import equal, holds, until
 from cluster import EXAMPLES, JOB, NAMESPACE, objects
 from job import BINARY, code_of
 from kubelet import USER, Pod
+from on_manifests import SPARK_3_5
 from sts import Sts
 
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
@@ -24,7 +25,8 @@ USAGES = {"server auth": ExtendedKeyUsageOID.SERVER_AUTH, "client auth": Extende
 WORKLOAD = """#!/usr/bin/python3
 import json, os, sys, urllib.request
 from pathlib import Path
-token = Path(os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]).read_text()
+token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+token = token or Path(os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]).read_text()
 request = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers={"Authorization": token})
 with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
     key = json.load(answer)["AccessKeyId"]
@@ -52,7 +54,9 @@ class Run:
     def proofs(self):
         """The Secrets, as the README makes them or as cert-manager would."""
         create = "create", "-n", NAMESPACE
-        if self.way == "key-files":
+        if self.way == SPARK_3_5:
+            self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-endpoint", f"--from-literal=token={os.urandom(32).hex()}")
+        if self.way in ("key-files", SPARK_3_5):
             keys = self.root / "keys"
             subprocess.run([BINARY, "keys", "new", keys], check=True, capture_output=True, timeout=30)
             self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-driver-key", f"--from-file={keys / 'driver.pem'}")
@@ -72,7 +76,9 @@ class Run:
 
     def driver(self, **changes):
         """Makes the driver pod with the settings of the examples, and what is different here: issuer and STS."""
-        settings = spark.settings(EXAMPLES / "spark.properties", EXAMPLES / "pods" / self.way / "spark.properties")
+        # "key-files with spark-3.5" is two folders.
+        folders = [EXAMPLES / "pods" / name for name in self.way.split(" with ")]
+        settings = spark.settings(EXAMPLES / "spark.properties", *(folder / "spark.properties" for folder in folders))
         ours = {"identityToken.issuer": self.cluster.plane.issuer, "aws.stsEndpoint": self._sts.url, "aws.region": ""}
         if self.way == "executor-tokens":
             ours["distribution.executorToken.issuer"] = self.cluster.plane.issuer
