@@ -10,8 +10,8 @@ import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import tarfile
+import traceback
 from pathlib import Path
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -209,9 +209,13 @@ def main():
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     checks = Checks("image")
-    with checks.that("the image is built, judged and run"):
+    try:
         layout, image = reproducible(checks, root)
         in_an_empty_root(checks, root, judged(checks, root, layout, image))
+    except Exception:
+        traceback.print_exc()
+        with checks.that("the image is built, judged and run to the end"):
+            raise
     checks.finish()
 
 

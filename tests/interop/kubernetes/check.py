@@ -15,10 +15,12 @@ from pathlib import Path
 import on_manifests
 import on_pods
 import on_policy
+import on_spark
 from checks import Checks
 from cluster import Cluster
 
-MOST_SECONDS = 900
+MOST_SECONDS = 1400
+SCENARIOS = [*on_manifests.SCENARIOS, *on_policy.SCENARIOS, *on_pods.SCENARIOS, *on_spark.SCENARIOS]
 
 
 class Bench:
@@ -47,7 +49,7 @@ def main():
     if checks.failed:
         checks.finish()
     wanted = sys.argv[1:]
-    for scenario in [*on_manifests.SCENARIOS, *on_policy.SCENARIOS, *on_pods.SCENARIOS]:
+    for scenario in SCENARIOS:
         if wanted and scenario.__name__ not in wanted:
             continue
         try:

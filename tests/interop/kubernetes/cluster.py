@@ -59,7 +59,8 @@ class Cluster:
     def request(self, account, method, path, body=None, headers=None):
         """Sends a request as an account of the namespace, or as the administrator (None): (status, object or text)."""
         if account and account not in self._tokens:
-            self._tokens[account] = self.token(account)
+            # Longer than a run may take.
+            self._tokens[account] = self.plane.token(NAMESPACE, account, seconds=3600)
         status, answer = self.plane.request(method, path, body, self._tokens.get(account), headers)
         try:
             return status, json.loads(answer)
