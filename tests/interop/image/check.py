@@ -80,7 +80,8 @@ class Registry:
         self.port = free_port()
         self.name = f"127.0.0.1:{self.port}/safe-conduct"
         self._environment = clean_environment() | {"DOCKER_CONFIG": str(root / "docker")}
-        Process([TOOLS / "crane", "registry", "serve", "--address", f"127.0.0.1:{self.port}"], root, self._environment, "registry")
+        Process([TOOLS / "crane", "registry", "serve", "--address", f"127.0.0.1:{self.port}"], root, self._environment,
+                "registry")
         until("the registry listens", lambda: listens(self.port), 20)
 
     def crane(self, *arguments):
@@ -122,7 +123,8 @@ def judged(checks, root, layout, image):
         lines = [line.split(maxsplit=1) for line in (ROOT / "examples/image/Containerfile").read_text().splitlines()
                  if line and not line.startswith("#")]
         equal(lines, [["FROM", "scratch"], ["COPY", "--chmod=0755 safe-conduct /safe-conduct"],
-                      ["USER", config["config"]["User"]], ["ENTRYPOINT", json.dumps(config["config"]["Entrypoint"])]], "lines")
+                      ["USER", config["config"]["User"]],
+                      ["ENTRYPOINT", json.dumps(config["config"]["Entrypoint"])]], "lines")
         equal(config["config"]["User"], f"{USER}:{USER}", "user")
     empty = root / "empty"
     empty.mkdir()
@@ -186,7 +188,7 @@ def in_an_empty_root(checks, root, empty):
 
     with checks.that("one exchange over TLS, with the authority in a file"):
         exchanges(resolve())
-    with checks.that("without that file Mozilla's roots are used, which are compiled in, and they do not know this authority"):
+    with checks.that("without that file Mozilla's roots are used, which are compiled in: this authority is unknown"):
         ran = resolve(aws_caFile=None)
         equal((ran.returncode, "error[TLS_UNKNOWN_ISSUER]" in ran.stderr), (78, True), ran.stderr)
         holds("the compiled-in root certificates of Mozilla" in ran.stderr, ran.stderr)

@@ -81,9 +81,14 @@ PODS = [
     ("a projected token for the STS", PROJECTED, _projected(_token("sts.amazonaws.com"))),
     ("a projected token for the API server", PROJECTED, _projected(_token())),
     ("a projected Secret", PROJECTED, _projected({"secret": {"name": FOREIGN}})),
-    ("a token for the STS behind an allowed one", PROJECTED, _projected(_token("safe-conduct"), _token("sts.amazonaws.com"))),
+    ("a token for the STS behind an allowed one", PROJECTED,
+     _projected(_token("safe-conduct"), _token("sts.amazonaws.com"))),
     ("a volume that names a Secret in a field of its own (CSI)", KINDS,
      _volumes({"csi": {"driver": "csi.example", "nodePublishSecretRef": {"name": FOREIGN}}})),
+    ("a volume that names a Secret in a field of its own (CephFS)", KINDS,
+     _volumes({"cephfs": {"monitors": ["10.0.0.1"], "secretRef": {"name": FOREIGN}}})),
+    ("a volume that names a Secret in a field of its own (Azure)", KINDS,
+     _volumes({"azureFile": {"secretName": FOREIGN, "shareName": "x"}})),
     ("a claim made with the pod", KINDS, _volumes({"ephemeral": {"volumeClaimTemplate": {"spec": {
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}})),
     ("a path of the node", KINDS, _volumes({"hostPath": {"path": "/var/lib/kubelet"}})),
@@ -99,7 +104,8 @@ PODS = [
      _volumes({"secret": {"secretName": KEY}}, {"secret": {"secretName": FOREIGN}})),
     *((f"another job's Secret in the environment of {group} ({way})", SECRET, _environment(group, **source))
       for group in ("containers", "initContainers")
-      for way, source in (("env", {"env": _reference(FOREIGN)}), ("envFrom", {"envFrom": [{"secretRef": {"name": FOREIGN}}]}))),
+      for way, source in (("env", {"env": _reference(FOREIGN)}),
+                          ("envFrom", {"envFrom": [{"secretRef": {"name": FOREIGN}}]}))),
     ("a foreign pull Secret", PULL, _set(imagePullSecrets=[{"name": "other"}])),
     *((f"{field}", HOST, _set(**{field: True})) for field in ("hostNetwork", "hostPID", "hostIPC")),
     ("the labels of a driver", LABELS, _labels(**{"spark-role": "driver", "safe-conduct/job": JOB})),
@@ -158,17 +164,19 @@ def _changes(executor):
         Attempt("the status of the driver pod", verb("UPDATE", "pods/status"), "PATCH", f"{driver_pod}/status",
                 {"status": {"message": "x"}}, 200, merge),
     ]
+    # GET is how a WebSocket begins.
     for way, query in (("exec", "?command=id&container=safe-conduct"), ("attach", "?container=safe-conduct"),
                        ("portforward", ""), ("proxy", "/")):
-        found.append(Attempt(f"pods/{way} of the driver pod", verb("CONNECT", f"pods/{way}"), "POST",
-                             f"{driver_pod}/{way}{query}", None, None))
+        found += [Attempt(f"pods/{way} of the driver pod by {method}", verb("CONNECT", f"pods/{way}"), method,
+                          f"{driver_pod}/{way}{query}", None, None) for method in ("POST", "GET")]
     return found
 
 
 def _other_kinds(executor):
     found = []
     for account in (f"{JOB}-driver", f"{JOB}-executor"):
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["sts.amazonaws.com"]}}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                "spec": {"audiences": ["sts.amazonaws.com"]}}
         found.append(Attempt(f"a token of {account} by TokenRequest", verb("CREATE", "serviceaccounts/token"), "POST",
                              f"{CORE}/serviceaccounts/{account}/token", body))
     for group, resource, kind in WORKLOADS:
@@ -181,10 +189,12 @@ def _other_kinds(executor):
     conf = {"metadata": {"name": "spark-drv-of-a-later-job-conf-map"}, "data": {"spark.properties": "x"}}
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
     return found + [
-        Attempt("a Secret into which the cluster writes a token", verb("CREATE", "secrets"), "POST", f"{CORE}/secrets", legacy),
+        Attempt("a Secret into which the cluster writes a token", verb("CREATE", "secrets"), "POST", f"{CORE}/secrets",
+                legacy),
         Attempt("an account", verb("CREATE", "serviceaccounts"), "POST", f"{CORE}/serviceaccounts",
                 {"metadata": {"name": "more"}}),
-        Attempt("a role binding", verb("CREATE", "rbac.authorization.k8s.io/rolebindings"), "POST", f"{rbac}/rolebindings", binding),
+        Attempt("a role binding", verb("CREATE", "rbac.authorization.k8s.io/rolebindings"), "POST",
+                f"{rbac}/rolebindings", binding),
         Attempt("settings for the sidecar of a later job", CONFIG, "POST", f"{CORE}/configmaps", conf),
         Attempt("other content for a ConfigMap that is there", verb("UPDATE", "configmaps"), "PATCH",
                 f"{CORE}/configmaps/kube-root-ca.crt", {"data": {"ca.crt": "x"}}, 200,

@@ -48,7 +48,8 @@ class Cluster:
         for file in sorted((TOOLS / "definitions").iterdir()):
             # A client-side apply would copy the whole into an annotation, for which it is too long.
             self.kubectl("create", "-f", file)
-        served = "sparkoperator.k8s.io/v1beta2/sparkapplications", "cert-manager.io/v1/certificates", "cert-manager.io/v1/issuers"
+        served = ("sparkoperator.k8s.io/v1beta2/sparkapplications", "cert-manager.io/v1/certificates",
+                  "cert-manager.io/v1/issuers")
         for path in served:
             until(f"{path} are served", lambda path=path: self.request(None, "GET", f"/apis/{path}")[0] == 200, 30)
 

@@ -133,5 +133,5 @@ class Pod:
 
     def run(self, name, image_command=None, command=None):
         """Runs a container, or a command in its root, to its end."""
-        return subprocess.run([str(part) for part in self.argv(name, image_command, command)], capture_output=True, text=True,
-                              timeout=40, env=self.environment(name))
+        argv = [str(part) for part in self.argv(name, image_command, command)]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=40, env=self.environment(name))

@@ -55,12 +55,13 @@ class Run:
         """The Secrets, as the README makes them or as cert-manager would."""
         create = "create", "-n", NAMESPACE
         if self.way == SPARK_3_5:
-            self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-endpoint", f"--from-literal=token={os.urandom(32).hex()}")
+            self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-endpoint",
+                                 f"--from-literal=token={os.urandom(32).hex()}")
         if self.way in ("key-files", SPARK_3_5):
             keys = self.root / "keys"
             subprocess.run([BINARY, "keys", "new", keys], check=True, capture_output=True, timeout=30)
-            self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-driver-key", f"--from-file={keys / 'driver.pem'}")
-            self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-executor-key", f"--from-file={keys / 'executors.pem'}")
+            for side, file in (("driver", "driver.pem"), ("executor", "executors.pem")):
+                self.cluster.kubectl(*create, "secret", "generic", f"{JOB}-{side}-key", f"--from-file={keys / file}")
             return
         authority = Authority("spark-authority")
         ca = self.root / "ca.crt"
@@ -98,7 +99,8 @@ class Run:
 
     def clear(self):
         """Takes away what the next way makes anew."""
-        for kind, names in (("pods", [f"{JOB}-driver", f"{JOB}-exec-1"]), ("configmaps", [spark.DRIVER_CONF, spark.EXECUTOR_CONF]),
+        for kind, names in (("pods", [f"{JOB}-driver", f"{JOB}-exec-1"]),
+                            ("configmaps", [spark.DRIVER_CONF, spark.EXECUTOR_CONF]),
                             ("secrets", [f"{JOB}-driver-key", f"{JOB}-executor-key"])):
             for name in names:
                 self.cluster.request(None, "DELETE", f"{CORE}/{kind}/{name}?gracePeriodSeconds=0")
@@ -142,7 +144,8 @@ def _one_way(checks, run, sts):
         subjects = [call.subject for call in sts.calls[calls:]]
         equal(subjects, [f"system:serviceaccount:{NAMESPACE}:{JOB}-driver"], "who was exchanged")
     key = sts.calls[-1].key
-    with checks.that(f"{way}: Spark's container of the driver pod gets them with the template's variables, and sees no identity token"):
+    with checks.that(f"{way}: Spark's container of the driver pod gets them by the template's variables, and sees no "
+                     "identity token"):
         ran = driver.run("spark-kubernetes-driver", command=["/opt/entrypoint.sh", "driver"])
         api = "/var/run/secrets/kubernetes.io/serviceaccount/token"
         equal(_said(ran.returncode, ran.stdout, ran.stderr),

@@ -1,5 +1,5 @@
 """spark-submit itself, as the README calls it, with the examples' accounts, templates and policy. What it makes of the
-templates is compared with what the other checks take for it. It runs where Spark is installed, by tests/interop/run spark."""
+templates is compared with what the other checks take for it. It runs where tests/interop/run spark has installed Spark."""
 
 import spark
 from checks import equal, holds, until
@@ -38,8 +38,8 @@ def _one_version(checks, bench, home, version):
 
     def submit(name, mode, *arguments):
         started.append(Process(
-            ["env", f"--chdir={root}", home / "bin" / "spark-submit", "--master", f"k8s://{cluster.plane.issuer}", "--name", JOB,
-             "--properties-file", "etl.properties", "--deploy-mode", mode, *arguments], root,
+            ["env", f"--chdir={root}", home / "bin" / "spark-submit", "--master", f"k8s://{cluster.plane.issuer}",
+             "--name", JOB, "--properties-file", "etl.properties", "--deploy-mode", mode, *arguments], root,
             clean_environment() | {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}, name))
         return started[-1]
 
@@ -47,7 +47,7 @@ def _one_version(checks, bench, home, version):
         return [part for key, value in settings.items()
                 for part in ("--conf", f"spark.{key.replace('__', '.')}={value}")]
 
-    with checks.that(f"Spark {version}: the submitter's account makes the driver pod, and the sidecar stays as the template has it"):
+    with checks.that(f"Spark {version}: the submitter's account makes the driver pod, with the sidecar of the template"):
         authenticate = confs(kubernetes__authenticate__submission__caCertFile=cluster.plane.ca,
                              kubernetes__authenticate__submission__oauthTokenFile=root / "spark-submitter")
         submitted = submit("submit", "cluster", *authenticate, "local:///opt/spark/work-dir/etl.py")
@@ -57,7 +57,7 @@ def _one_version(checks, bench, home, version):
         immutable = {found["metadata"]["name"]: found.get("immutable") for found in _config_maps(cluster)
                      if found["metadata"]["name"].startswith("spark-drv-")}
         equal(list(immutable.values()), [True], "the settings that the sidecar reads cannot be changed")
-    with checks.that(f"Spark {version}: the driver's account makes two executors under the policy, and takes all away at the end"):
+    with checks.that(f"Spark {version}: the driver's account makes two executors under the policy, and tidies up"):
         (root / "application.py").write_text(APPLICATION)
         running = submit("driver", "client", *confs(
             executor__instances=2, kubernetes__driver__pod__name=driver["metadata"]["name"], driver__host="127.0.0.1",
@@ -70,8 +70,8 @@ def _one_version(checks, bench, home, version):
         (root / "end").touch()
         equal(running.wait(90), 0, running.errors()[-1500:])
         equal(_pods(cluster, "executor"), [], "executors that are left")
-        left = [found["metadata"]["name"] for found in _config_maps(cluster) if found["metadata"]["name"].startswith("spark-exec-")]
-        equal(left, [], "executors' settings that are left")
+        names = [found["metadata"]["name"] for found in _config_maps(cluster)]
+        equal([name for name in names if name.startswith("spark-exec-")], [], "executors' settings that are left")
         refused = [line for line in running.errors().splitlines() if "orbidden" in line]
         equal(refused, [], "refusals")
     for process in started:
@@ -84,7 +84,8 @@ def _like(found, wanted):
     def seen(pod):
         spec = pod["spec"]
         parts = spec["initContainers"] + spec["containers"]
-        return {"account": spec["serviceAccountName"], "user": spec["securityContext"], "token": spec["automountServiceAccountToken"],
+        return {"account": spec["serviceAccountName"], "user": spec["securityContext"],
+                "token": spec["automountServiceAccountToken"],
                 "labels": {key: pod["metadata"]["labels"][key] for key in ("spark-role", "safe-conduct/job")},
                 "containers": [(part["name"], part.get("command"), part.get("restartPolicy"), part["securityContext"])
                                for part in parts]}

@@ -61,7 +61,7 @@ def executor_pod(template, number, driver=None):
 def properties(settings):
     """Spark's properties file as Java writes it: a comment, and `:` and `=` escaped in values."""
     escaped = (f"{key}={value.replace(':', chr(92) + ':').replace('=', chr(92) + '=')}" for key, value in settings.items())
-    return "#Java properties built from Kubernetes config map\n#Mon Nov 23 08\\:00\\:00 UTC 2026\n" + "\n".join(escaped) + "\n"
+    return "\n".join(["#Java properties built from Kubernetes config map", "#Mon Nov 23 08:00:00 UTC 2026", *escaped, ""])
 
 
 def settings(*files):
