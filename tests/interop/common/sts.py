@@ -31,12 +31,13 @@ class Call(NamedTuple):
 
 
 class Sts:
-    """Gives out credentials that live for `life` seconds, which may be changed: a renewal is due within half of that."""
+    """Gives out credentials that live for `life` seconds, which may be changed: a renewal is due within half of that. With
+    `tls`, a context, it speaks https."""
 
-    def __init__(self, life):
+    def __init__(self, life, tls=None):
         self.calls = []
         self.life = life
-        self._server = Server(self._answer)
+        self._server = Server(self._answer, tls)
         self.url = self._server.url
         self.stop = self._server.stop
 

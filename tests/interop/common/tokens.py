@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 
 def _part(token, index):
@@ -37,3 +38,10 @@ def with_damaged_signature(token):
     """The token with one bit of its signature changed: of the first character, which is all signature."""
     signed, _, signature = token.rpartition(".")
     return f"{signed}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+def unsigned(claims, life):
+    """A token of now, for `life` seconds, whose signature is none: for those who do not look at it."""
+    now = int(time.time())
+    head, body = _encoded({"alg": "RS256", "typ": "JWT"}), _encoded(claims | {"iat": now, "exp": now + life})
+    return f"{head}.{body}.{base64.urlsafe_b64encode(bytes(256)).rstrip(b'=').decode()}"

@@ -20,13 +20,13 @@ class Reply(NamedTuple):
 
 
 class Server:
-    """Serves `answer(Request) -> Reply` at `url` on a port that the system chose."""
+    """Serves `answer(Request) -> Reply` at `url` on a port that the system chose; with `tls`, a context, by https."""
 
-    def __init__(self, answer):
-        self._answer = answer
+    def __init__(self, answer, tls=None):
+        self._answer, self._tls = answer, tls
         self._server = None
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.start()
 
     def start(self):
@@ -51,6 +51,9 @@ class Server:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
+        if self._tls:
+            # The handshake is made by the thread of its connection, so that a client that hangs up harms no other.
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def stop(self):
