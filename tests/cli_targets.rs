@@ -271,6 +271,30 @@ fn a_command_is_given_the_profiles_and_without_an_unnamed_role_it_has_no_unnamed
 }
 
 #[test]
+fn a_profiles_command_gives_the_targets_credential_to_whoever_runs_it_with_or_without_a_shell() {
+    let job = Job::new(&[&TARGETS[..], &["sink.credentialsFile=process"]].concat());
+    let (driver, at) = job.driver();
+    let mut executor = Running::start(job.executor(&at));
+    executor.word_after("serving credentials at ");
+    let credentials = job.read("run/aws-credentials");
+    assert!(!credentials.contains("PLANTED"), "{credentials}");
+    let line = credentials.lines().skip_while(|line| *line != "[raw-2]").nth(1).unwrap();
+    let command = line.strip_prefix("credential_process = ").unwrap();
+    let words: Vec<&str> = command.split(' ').collect();
+    let run = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().unwrap();
+    for ran in [run("sh", &["-c", command]), run(words[0], &words[1..])] {
+        let printed = String::from_utf8(ran.stdout).unwrap();
+        for part in ["{\"Version\":1,", "\"ASIAEXAMPLE0000RAW\"", "\"PLANTED-RAW\"", "\"Expiration\":\"20"] {
+            assert!(printed.contains(part), "{part}: {printed}");
+        }
+    }
+    executor.end();
+    driver.end();
+    let ran = run("sh", &["-c", command]);
+    assert!(!ran.status.success() && ran.stdout.is_empty());
+}
+
+#[test]
 fn without_the_sink_no_file_is_written_and_a_folder_that_cannot_be_written_ends_the_start_with_a_code() {
     let job = Job::new(&[&TARGETS[..], &["sink.credentialsFile=false"]].concat());
     let (driver, _) = job.driver();

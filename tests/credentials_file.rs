@@ -16,7 +16,7 @@ use safe_conduct::Secret;
 use safe_conduct::codec::aws_profiles::{ProfileError, ProfileRule};
 use safe_conduct::credential::{ServiceCredential, UserCredentials, s3a};
 use safe_conduct::name::{CredentialName, PropertyName, Region, TargetName};
-use safe_conduct::sink::{CredentialsFile, CredentialsFileError, ProfileRegions};
+use safe_conduct::sink::{CredentialsFile, CredentialsFileError, ProfileForm, ProfileRegions, ProfileSettings};
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::file::FileError;
 use safe_conduct::sys::random::{Random, RandomError, SystemRandomness};
@@ -55,10 +55,18 @@ impl Fixture {
     }
 
     fn sink(&self) -> CredentialsFile {
+        self.prepared(ProfileForm::Keys, self.folder.root()).unwrap()
+    }
+
+    fn sink_of_commands(&self) -> CredentialsFile {
+        self.prepared(ProfileForm::Process, self.folder.root()).unwrap()
+    }
+
+    fn prepared(&self, form: ProfileForm, directory: &Path) -> Result<CredentialsFile, CredentialsFileError> {
         let region = |text: &str| Region::new(text).unwrap();
         let by_target = [(target("raw-2"), region("us-east-1"))].into();
         let regions = ProfileRegions { default: Some(region("eu-central-1")), by_target };
-        CredentialsFile::prepare(self.folder.root(), regions, self.disk.clone()).unwrap()
+        CredentialsFile::prepare(directory, ProfileSettings { form, regions }, self.disk.clone())
     }
 
     /// Publishes (name, access key id, session token, seconds that it lives).
@@ -127,6 +135,79 @@ fn each_target_is_a_profile_for_its_owner_only_and_none_is_the_default_one() {
         (files.credentials, files.config),
         (fixture.folder.path("aws-credentials"), fixture.folder.path("aws-config"))
     );
+}
+
+// The form of the AWS SDKs and Tools Reference Guide, "Process credential provider".
+const LOGS_OUTPUT: &str = r#"{"Version":1,"AccessKeyId":"LOGS","SecretAccessKey":"a/b+c=","SessionToken":"t1","Expiration":"2026-11-22T20:40:59Z"}"#;
+
+#[test]
+fn a_profile_may_name_a_command_that_prints_keys_and_their_end_and_then_has_no_keys() {
+    let fixture = Fixture::new();
+    let mut sink = fixture.sink_of_commands();
+    fixture.publish_two();
+    assert_eq!(fixture.update(&mut sink), Ok(()));
+    let root = fixture.folder.root().display();
+    let commands = format!(
+        "[logs]\ncredential_process = cat {root}/aws-process-logs.json\n\
+         [raw-2]\ncredential_process = cat {root}/aws-process-raw-2.json\n"
+    );
+    assert_eq!(fixture.read("aws-credentials"), commands);
+    assert_eq!(fixture.read("aws-config"), format!("{LOGS_CONFIG}{RAW_CONFIG}"));
+    assert_eq!(fixture.read("aws-process-logs.json"), LOGS_OUTPUT);
+    let mode = std::fs::metadata(fixture.folder.path("aws-process-logs.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // JSON has a form for each value, also for one that could not stand in a profile.
+    fixture.publish(&[("s3a/logs", "LOGS-2", "t\n[default]\nx = y", 1800), ("s3a/raw-2", "RAW", "t2", 3600)]);
+    assert_eq!(fixture.update(&mut sink), Ok(()));
+    assert_eq!(fixture.read("aws-credentials"), commands);
+    let renewed = LOGS_OUTPUT.replace("LOGS", "LOGS-2").replace("t1", r"t\n[default]\nx = y");
+    assert_eq!(fixture.read("aws-process-logs.json"), renewed);
+}
+
+#[test]
+fn what_a_command_prints_is_taken_away_15_s_before_it_expires_also_on_a_full_disk() {
+    let fixture = Fixture::new();
+    let mut sink = fixture.sink_of_commands();
+    fixture.publish_two();
+    fixture.update(&mut sink).unwrap();
+    fixture.pass(1784);
+    fixture.update(&mut sink).unwrap();
+    assert_eq!(fixture.read("aws-process-logs.json"), LOGS_OUTPUT, "16 s are left");
+    fixture.pass(1);
+    fixture.disk.full(true);
+    assert!(matches!(fixture.update(&mut sink), Err(CredentialsFileError::File(FileError::NoRandomness { .. }))));
+    assert_eq!(fixture.read("aws-process-logs.json"), GONE);
+    assert!(fixture.read("aws-credentials").contains("[logs]\n"), "it cannot be replaced now");
+    assert_ne!(fixture.read("aws-process-raw-2.json"), GONE);
+    fixture.disk.full(false);
+    fixture.update(&mut sink).unwrap();
+    assert!(fixture.read("aws-credentials").starts_with("[raw-2]\n"));
+    assert_eq!(fixture.read("aws-config"), RAW_CONFIG);
+}
+
+#[test]
+fn what_commands_printed_in_an_older_run_is_taken_away_and_a_directory_that_no_command_can_name_is_refused() {
+    let fixture = Fixture::new();
+    let elsewhere = fixture.folder.write("elsewhere", b"untouched");
+    for form in [ProfileForm::Keys, ProfileForm::Process] {
+        fixture.folder.write("aws-process-old.json", b"{}");
+        symlink(&elsewhere, fixture.folder.path("aws-process-link.json")).unwrap();
+        let mut sink = fixture.prepared(form, fixture.folder.root()).unwrap();
+        for name in ["aws-process-old.json", "aws-process-link.json"] {
+            assert!(std::fs::symlink_metadata(fixture.folder.path(name)).is_err(), "{name}");
+        }
+        fixture.publish_two();
+        fixture.update(&mut sink).unwrap();
+        drop(sink);
+        let left: Vec<_> =
+            std::fs::read_dir(fixture.folder.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["elsewhere"], "{form:?}");
+    }
+    assert_eq!(fixture.read("elsewhere"), "untouched");
+    let spaced = fixture.folder.path("a b");
+    let refused = fixture.prepared(ProfileForm::Process, &spaced).map(|_| ());
+    assert_eq!(refused, Err(CredentialsFileError::Path { path: spaced.clone() }));
+    assert!(fixture.prepared(ProfileForm::Keys, &spaced).is_ok());
 }
 
 #[test]

@@ -28,7 +28,7 @@ use safe_conduct::manager::{ManagerParts, ManagerSettings, UserCredentialManager
 use safe_conduct::name::{Audience, CredentialName, ExecutorName, Issuer, PropertyName, RoleArn, Scheme};
 use safe_conduct::provider::{AwsSts, AwsStsEndpoint, AwsStsSettings, Providers, RoleSettings};
 use safe_conduct::secret::WipedBuffer;
-use safe_conduct::sink::{self, CredentialsFile, EndpointFiles, EndpointSettings, LoopbackEndpoint, ProfileRegions};
+use safe_conduct::sink::{self, CredentialsFile, EndpointFiles, EndpointSettings, LoopbackEndpoint, ProfileSettings};
 use safe_conduct::store::CredentialStore;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::http::{HttpError, HttpRequest, HttpResponse};
@@ -174,8 +174,8 @@ fn the_token_reaches_no_executor_no_file_no_log_and_no_audit_line() {
     let credential = Arc::clone(bundle.credentials.get(&Scheme::s3a().into()).unwrap());
     received.publish(bundle.version.epoch, bundle.credentials.clone().with(named, credential));
     std::fs::create_dir(folder.path("profiles")).unwrap();
-    let regions = ProfileRegions::default();
-    let profiles = CredentialsFile::prepare(&folder.path("profiles"), regions, Arc::clone(&random)).unwrap();
+    let settings = ProfileSettings::default();
+    let profiles = CredentialsFile::prepare(&folder.path("profiles"), settings, Arc::clone(&random)).unwrap();
     write!(shown, "{profiles:?}").unwrap();
     let profiles = profiles.start(Arc::clone(&received), Arc::new(SystemClock::new())).unwrap();
     let profile = std::fs::read_to_string(folder.path("profiles/aws-credentials")).unwrap();

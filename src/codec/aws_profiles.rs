@@ -1,6 +1,7 @@
 //! AWS shared credentials and config files, written whole into wiped memory. Knows no key's meaning.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::name::TargetName;
 use crate::secret::{Secret, WipedBuffer};
@@ -20,8 +21,8 @@ pub struct ProfilesBuilder<'a> {
     profiles: Vec<Profile<'a>>,
 }
 
-/// A profile's name and its lines.
-type Profile<'a> = (&'a TargetName, Vec<(&'static str, &'a str)>);
+/// A profile's name and its lines: a key, what stands in front of the value, and the value.
+type Profile<'a> = (&'a TargetName, Vec<(&'static str, &'static str, &'a str)>);
 
 /// A value of a line.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,35 @@ pub enum ProfileValue<'a> {
     Text(&'a str),
     /// A secret: it is borrowed until the file is written.
     Secret(&'a Secret),
+    /// The command that prints this file.
+    Cat(&'a PlainPath),
+}
+
+/// An absolute path of letters, digits and `/._-` only: one word to each shell, and to those who split a command
+/// without a shell. Such readers differ in what they make of quotation marks, so there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainPath(String);
+
+impl PlainPath {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// [`ProfileRule`] says where it is another.
+    pub fn new(path: &str) -> Result<Self, ProfileRule> {
+        if !path.starts_with('/') {
+            return Err(ProfileRule::Character { position: 0 });
+        }
+        match path.chars().position(|c| !c.is_ascii_alphanumeric() && !matches!(c, '/' | '.' | '_' | '-')) {
+            Some(position) => Err(ProfileRule::Character { position }),
+            None => Ok(Self(path.to_owned())),
+        }
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
 }
 
 impl<'a> ProfilesBuilder<'a> {
@@ -50,12 +80,13 @@ impl<'a> ProfilesBuilder<'a> {
     ) -> Result<(), ProfileError> {
         let mut checked = Vec::with_capacity(lines.len());
         for (key, value) in lines {
-            let value = match value {
-                ProfileValue::Text(text) => text,
-                ProfileValue::Secret(secret) => secret.expose(),
+            let (before, value) = match value {
+                ProfileValue::Text(text) => ("", *text),
+                ProfileValue::Secret(secret) => ("", secret.expose()),
+                ProfileValue::Cat(path) => ("cat ", path.0.as_str()),
             };
             check(value).map_err(|rule| ProfileError { key, rule })?;
-            checked.push((*key, value));
+            checked.push((*key, before, value));
         }
         self.profiles.push((name, checked));
         Ok(())
@@ -71,8 +102,8 @@ impl<'a> ProfilesBuilder<'a> {
         let mut pieces = Vec::new();
         for (name, lines) in &self.profiles {
             pieces.extend(["[", prefix, name.as_str(), "]\n"]);
-            for (key, value) in lines {
-                pieces.extend([*key, " = ", *value, "\n"]);
+            for (key, before, value) in lines {
+                pieces.extend([*key, " = ", *before, *value, "\n"]);
             }
         }
         let length = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
@@ -163,6 +194,22 @@ mod tests {
         assert_eq!(written(ProfileFile::Credentials), "[logs]\nid = AKIA\nkey = a/b+c=\n[raw-2]\n");
         assert_eq!(written(ProfileFile::Config), "[profile logs]\nid = AKIA\nkey = a/b+c=\n[profile raw-2]\n");
         assert!(ProfilesBuilder::new(ProfileFile::Config).finish().as_slice().is_empty());
+    }
+
+    #[test]
+    fn a_command_names_a_file_that_no_shell_and_no_reader_could_take_for_more_than_one_word() {
+        let (name, path) = (TargetName::new("logs").unwrap(), PlainPath::new("/run/sc-1/a_b.json").unwrap());
+        assert_eq!(path.as_path(), Path::new("/run/sc-1/a_b.json"));
+        let mut builder = ProfilesBuilder::new(ProfileFile::Credentials);
+        builder.add(&name, &[("credential_process", ProfileValue::Cat(&path))]).unwrap();
+        assert_eq!(builder.finish().as_slice(), b"[logs]\ncredential_process = cat /run/sc-1/a_b.json\n");
+        for (path, position) in [("", 0), ("run/a", 0), ("~/a", 0), ("-n", 0)] {
+            assert_eq!(PlainPath::new(path), Err(ProfileRule::Character { position }), "{path}");
+        }
+        for character in " \t\n\r\0'\"\\$`;&|<>()[]{}*?!#%~=:,@+^é".chars() {
+            let path = format!("/run{character}a");
+            assert_eq!(PlainPath::new(&path), Err(ProfileRule::Character { position: 4 }), "{path:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::raw::{Settings, invalid};
 use super::targets;
 use crate::distribute::ListenAddress;
 use crate::manager::{ManagerSettings, RenewalSettings};
-use crate::sink::ProfileRegions;
+use crate::sink::ProfileSettings;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -50,8 +50,8 @@ pub struct EndpointConfig {
     pub token_file: Option<PathBuf>,
     /// Where its files go.
     pub directory: EndpointDirectory,
-    /// The regions of the profiles in the credentials file; `None`: there is no such file.
-    pub credentials_file: Option<ProfileRegions>,
+    /// What stands in the credentials file; `None`: there is none.
+    pub credentials_file: Option<ProfileSettings>,
 }
 
 /// Where the endpoint's files go. Exhaustive, so that a role cannot forget one.
@@ -113,10 +113,7 @@ impl EndpointConfig {
                 .path("endpoint.directory")
                 .or_else(runtime_directory)
                 .map_or_else(|| EndpointDirectory::FreshUnder(std::env::temp_dir()), EndpointDirectory::Fixed),
-            credentials_file: match settings.flag("sink.credentialsFile")? {
-                Some(true) => Some(targets::profile_regions(settings)?),
-                Some(false) | None => None,
-            },
+            credentials_file: targets::profiles(settings)?,
         })
     }
 }

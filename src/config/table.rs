@@ -303,8 +303,8 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "sink.credentialsFile",
         "false",
-        "true or false",
-        "also write named targets as profiles into `aws-credentials` and `aws-config` in endpoint.directory",
+        "true, process or false",
+        "also write named targets as profiles into `aws-credentials` and `aws-config` in endpoint.directory: with keys, or with a command that prints them, so that clients renew",
     ),
     setting("audit.file", "standard error", "a path", "one JSON line for each event"),
     setting("status.listen", "off", "address:port", "where /livez, /readyz and /metrics are answered, to anybody"),

@@ -8,10 +8,13 @@ use super::role::role;
 use crate::credential::MAX_TARGETS;
 use crate::name::{CredentialName, NameError, Region, Scheme, TargetName};
 use crate::provider::RoleSettings;
-use crate::sink::ProfileRegions;
+use crate::sink::{ProfileForm, ProfileRegions, ProfileSettings};
 
 /// In front of the settings of each target.
 const TARGETS: &str = "aws.target.";
+
+/// Whether and in which form targets become profiles.
+const SINK: &str = "sink.credentialsFile";
 
 /// What says that the unnamed role is wanted: without its ARN, the others would be taken for settings of the targets.
 const UNNAMED: [&str; 5] =
@@ -44,8 +47,19 @@ fn names(settings: &Settings) -> Result<BTreeSet<TargetName>, ConfigError> {
     Ok(names)
 }
 
-/// The regions that stand in profiles: on a driver and on an executor.
-pub(super) fn profile_regions(settings: &Settings) -> Result<ProfileRegions, ConfigError> {
+/// The profiles to write, if any: on a driver and on an executor.
+pub(super) fn profiles(settings: &Settings) -> Result<Option<ProfileSettings>, ConfigError> {
+    let form = match settings.text(SINK).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => return Ok(None),
+        Some("true") => ProfileForm::Keys,
+        Some("process") => ProfileForm::Process,
+        Some(_) => return Err(invalid(SINK, None)),
+    };
+    Ok(Some(ProfileSettings { form, regions: profile_regions(settings)? }))
+}
+
+/// The regions that stand in profiles.
+fn profile_regions(settings: &Settings) -> Result<ProfileRegions, ConfigError> {
     let mut regions =
         ProfileRegions { default: settings.parsed("aws.region", Region::new)?, ..ProfileRegions::default() };
     for (rest, value) in settings.named(TARGETS) {
@@ -166,6 +180,19 @@ mod tests {
         };
         assert_eq!(targets(MAX_TARGETS).unwrap().len(), 12);
         assert!(matches!(targets(MAX_TARGETS + 1), Err(ConfigError::TooManyTargets { count: 13 })));
+    }
+
+    #[test]
+    fn profiles_are_off_or_have_keys_or_name_a_command() {
+        let form = |value: &str| {
+            let setting = format!("spark.security.oidc.sink.credentialsFile={value}");
+            profiles(&Settings::read(None, &[setting]).unwrap()).map(|profiles| profiles.map(|profiles| profiles.form))
+        };
+        assert!(profiles(&Settings::read(None, &[]).unwrap()).unwrap().is_none());
+        assert_eq!(form("false").unwrap(), None);
+        assert_eq!(form("True").unwrap(), Some(ProfileForm::Keys));
+        assert_eq!(form("process").unwrap(), Some(ProfileForm::Process));
+        assert!(matches!(form("PLANTED"), Err(ConfigError::Invalid { key, .. }) if key.ends_with(SINK)));
     }
 
     #[test]

@@ -3,15 +3,14 @@
 use std::io::Write;
 
 use safe_conduct::audit::{AuditEvent, AuditLog, Exchanged};
-use safe_conduct::codec::json::{JsonValue, credential_json};
 use safe_conduct::config::{ConfigError, ExchangeConfig, PREFIX, Settings};
-use safe_conduct::credential::{ServiceCredential, s3a};
+use safe_conduct::credential::ServiceCredential;
 use safe_conduct::error::Actionable;
 use safe_conduct::identity::UserContext;
 use safe_conduct::ingest::TokenIngestor;
 use safe_conduct::name::{CredentialName, Scheme};
 use safe_conduct::provider::{CredentialProvider, ResolveError};
-use safe_conduct::secret::WipedBuffer;
+use safe_conduct::sink::process_json;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::sys::process;
 use safe_conduct::time::{Clock, Moment};
@@ -72,22 +71,4 @@ fn print(credential: &ServiceCredential) -> Result<(), OutputError> {
     output.write_all(b"\n")?;
     output.flush()?;
     Ok(())
-}
-
-/// The JSON of the AWS SDKs' `credential_process`, version 1.
-fn process_json(credential: &ServiceCredential) -> WipedBuffer {
-    let expiration = credential.expires_at().to_string();
-    let mut members = vec![("Version", JsonValue::Number(1))];
-    for (member, property) in [
-        ("AccessKeyId", s3a::ACCESS_KEY),
-        ("SecretAccessKey", s3a::SECRET_KEY),
-        ("SessionToken", s3a::SESSION_TOKEN),
-        ("AccountId", s3a::ACCOUNT_ID),
-    ] {
-        if let Some(value) = credential.property(property) {
-            members.push((member, JsonValue::Secret(value)));
-        }
-    }
-    members.push(("Expiration", JsonValue::Text(&expiration)));
-    credential_json(&members)
 }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::codec::aws_profiles::{ProfileError, ProfileFile, ProfileValue, ProfilesBuilder};
+use super::process_json::process_json;
+use crate::codec::aws_profiles::{PlainPath, ProfileError, ProfileFile, ProfileValue, ProfilesBuilder};
 use crate::credential::{ServiceCredential, UserCredentials, s3a};
 use crate::error::{Actionable, Facts, Fault, Retry};
 use crate::name::{Region, Scheme, TargetName};
@@ -23,6 +24,28 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Stack of the thread: it writes two files.
 const STACK: usize = 256 * 1024;
+
+/// What begins the names of the files that profiles' commands print, one a target.
+const OUTPUT: &str = "aws-process-";
+
+/// What stands in profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProfileForm {
+    /// Keys. Each client knows them, and most read them once.
+    #[default]
+    Keys,
+    /// A command that prints keys and their end, so that clients which run commands ask again in time.
+    Process,
+}
+
+/// What is to stand in the files.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileSettings {
+    /// In each profile.
+    pub form: ProfileForm,
+    /// Where its buckets are.
+    pub regions: ProfileRegions,
+}
 
 /// The regions that stand in profiles.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +63,16 @@ impl ProfileRegions {
 }
 
 /// The files `aws-credentials` and `aws-config` in a folder, with a profile for each named target of `s3a`. What is there of
-/// these names is taken for ours; so they are not the names that people give to theirs in `~/.aws`.
+/// these names is taken for ours; so they are not the names that people give to theirs in `~/.aws`. A profile that names a
+/// command has its keys in a file `aws-process-TARGET.json` beside them.
 ///
 /// There is never a profile `default` in them: SDKs look into files before they ask the endpoint, and keep keys from a
 /// file for ever, so it would take the endpoint's place and then expire.
 pub struct CredentialsFile {
+    directory: PathBuf,
     files: ProfileFiles,
+    /// How the paths of the files begin that commands print, if profiles name commands.
+    output: Option<PlainPath>,
     regions: ProfileRegions,
     random: Arc<dyn Random>,
     written: Option<Written>,
@@ -70,18 +97,27 @@ struct Written {
 }
 
 impl CredentialsFile {
-    /// The two files in `directory`. Takes away what an older run may have left.
+    /// The files in `directory`. Takes away what an older run may have left.
     ///
     /// # Errors
-    /// [`FileError`] if one cannot be taken away.
-    pub fn prepare(directory: &Path, regions: ProfileRegions, random: Arc<dyn Random>) -> Result<Self, FileError> {
+    /// [`CredentialsFileError`] if one cannot be taken away, or the directory's path cannot stand in a command.
+    pub fn prepare(
+        directory: &Path,
+        settings: ProfileSettings,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, CredentialsFileError> {
         // A command may change its working directory, so it is told whole paths. This asks for no file.
-        let whole = |name: &str| {
-            let path = directory.join(name);
-            std::path::absolute(&path).unwrap_or(path)
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let files =
+            ProfileFiles { credentials: directory.join("aws-credentials"), config: directory.join("aws-config") };
+        let output = match settings.form {
+            ProfileForm::Keys => None,
+            ProfileForm::Process => {
+                let plain = directory.join(OUTPUT).to_str().and_then(|path| PlainPath::new(path).ok());
+                Some(plain.ok_or_else(|| CredentialsFileError::Path { path: directory.clone() })?)
+            }
         };
-        let files = ProfileFiles { credentials: whole("aws-credentials"), config: whole("aws-config") };
-        let sink = Self { files, regions, random, written: None };
+        let sink = Self { directory, files, output, regions: settings.regions, random, written: None };
         sink.remove()?;
         Ok(sink)
     }
@@ -109,7 +145,7 @@ impl CredentialsFile {
         {
             return held.refused.clone().map_or(Ok(()), Err);
         }
-        let refused = drop_unwritable(&mut profiles);
+        let refused = self.drop_unwritable(&mut profiles);
         if let Err(error) = self.write(&profiles) {
             if profiles.is_empty() {
                 // A full disk lets nobody write, but it lets us take away.
@@ -125,15 +161,22 @@ impl CredentialsFile {
     /// of the endpoint too, for a profile that is there without keys, and refuse one that is not there at all.
     fn write(&self, profiles: &BTreeMap<&TargetName, &ServiceCredential>) -> Result<(), FileError> {
         let before = self.written.as_ref().map(|held| held.targets.clone()).unwrap_or_default();
+        // What a command prints goes first: its profile then fails, also where the disk is too full for other files.
+        for gone in before.iter().filter(|name| !profiles.contains_key(name)) {
+            self.output_of(gone).map_or(Ok(()), |output| file::remove(output.as_path()))?;
+        }
         let staying = || profiles.keys().copied().filter(|name| before.contains(*name));
         if staying().count() < before.len() {
             self.write_config(staying())?;
         }
         let mut builder = ProfilesBuilder::new(ProfileFile::Credentials);
-        let expirations: Vec<String> = profiles.values().map(|held| held.expires_at().to_string()).collect();
-        for ((name, credential), expires_at) in profiles.iter().zip(&expirations) {
+        let texts: Vec<Texts> = profiles.iter().map(|(name, credential)| self.texts(name, credential)).collect();
+        for ((name, credential), texts) in profiles.iter().zip(&texts) {
+            if let Some(output) = &texts.output {
+                file::replace(output.as_path(), process_json(credential).as_slice(), self.random.as_ref())?;
+            }
             // Their values were tried before.
-            let _ = lines(credential, expires_at).map(|lines| builder.add(name, &lines));
+            let _ = lines(credential, texts).map(|lines| builder.add(name, &lines));
         }
         file::replace(&self.files.credentials, builder.finish().as_slice(), self.random.as_ref())?;
         self.write_config(profiles.keys().copied())
@@ -150,9 +193,44 @@ impl CredentialsFile {
         file::replace(&self.files.config, builder.finish().as_slice(), self.random.as_ref())
     }
 
+    /// Takes out what cannot be written, so that the others can; says the first reason.
+    fn drop_unwritable(
+        &self,
+        profiles: &mut BTreeMap<&TargetName, &ServiceCredential>,
+    ) -> Option<CredentialsFileError> {
+        let mut first = None;
+        profiles.retain(|name, credential| {
+            let texts = self.texts(name, credential);
+            let mut trial = ProfilesBuilder::new(ProfileFile::Credentials);
+            let tried = match lines(credential, &texts) {
+                Some(lines) => {
+                    let added = trial.add(name, &lines);
+                    added.map_err(|error| CredentialsFileError::Value { target: (*name).clone(), error })
+                }
+                None => Err(CredentialsFileError::Incomplete { target: (*name).clone() }),
+            };
+            let writable = tried.is_ok();
+            first = first.take().or(tried.err());
+            writable
+        });
+        first
+    }
+
+    fn texts(&self, name: &TargetName, credential: &ServiceCredential) -> Texts {
+        Texts { expires_at: credential.expires_at().to_string(), output: self.output_of(name) }
+    }
+
+    /// The file that the command of a profile prints, if it names one.
+    fn output_of(&self, name: &TargetName) -> Option<PlainPath> {
+        let stem = self.output.as_ref()?.as_path().display();
+        // A target's name is of characters that may stand there.
+        PlainPath::new(&format!("{stem}{name}.json")).ok()
+    }
+
     fn remove(&self) -> Result<(), FileError> {
         file::remove(&self.files.config)?;
-        file::remove(&self.files.credentials)
+        file::remove(&self.files.credentials)?;
+        file::remove_beginning_with(&self.directory, OUTPUT)
     }
 
     /// Writes the files and keeps them as the store is. A credential that cannot stand in a file is said, and is no reason
@@ -245,35 +323,24 @@ fn profiles(bundle: &UserCredentials) -> BTreeMap<&TargetName, &ServiceCredentia
     ours.filter_map(|(name, credential)| Some((name.target()?, credential.as_ref()))).collect()
 }
 
-/// Takes out what cannot be written, so that the others can; says the first reason.
-fn drop_unwritable(profiles: &mut BTreeMap<&TargetName, &ServiceCredential>) -> Option<CredentialsFileError> {
-    let mut first = None;
-    profiles.retain(|name, credential| {
-        let expires_at = credential.expires_at().to_string();
-        let mut trial = ProfilesBuilder::new(ProfileFile::Credentials);
-        let tried = match lines(credential, &expires_at) {
-            Some(lines) => {
-                let added = trial.add(name, &lines);
-                added.map_err(|error| CredentialsFileError::Value { target: (*name).clone(), error })
-            }
-            None => Err(CredentialsFileError::Incomplete { target: (*name).clone() }),
-        };
-        let writable = tried.is_ok();
-        first = first.take().or(tried.err());
-        writable
-    });
-    first
+/// What a profile's lines hold beside the credential.
+struct Texts {
+    expires_at: String,
+    output: Option<PlainPath>,
 }
 
-/// The lines of a profile. SDKs know the first three; the time is what other tools write there, for people and scripts.
-fn lines<'a>(credential: &'a ServiceCredential, expires_at: &'a str) -> Option<[(&'static str, ProfileValue<'a>); 4]> {
+/// The lines of a profile; `None` for a credential without AWS keys.
+fn lines<'a>(credential: &'a ServiceCredential, texts: &'a Texts) -> Option<Vec<(&'static str, ProfileValue<'a>)>> {
     let secret = |name| credential.property(name).map(ProfileValue::Secret);
-    Some([
+    // SDKs know the first three; the time is what other tools write there, for people and scripts.
+    let keys = vec![
         ("aws_access_key_id", secret(s3a::ACCESS_KEY)?),
         ("aws_secret_access_key", secret(s3a::SECRET_KEY)?),
         ("aws_session_token", secret(s3a::SESSION_TOKEN)?),
-        ("x_security_token_expires", ProfileValue::Text(expires_at)),
-    ])
+        ("x_security_token_expires", ProfileValue::Text(&texts.expires_at)),
+    ];
+    // Rule: not both. Where there are keys, boto3 and others never run the command.
+    Some(texts.output.as_ref().map_or(keys, |output| vec![("credential_process", ProfileValue::Cat(output))]))
 }
 
 /// Why the files are not as they should be.
@@ -294,6 +361,11 @@ pub enum CredentialsFileError {
         /// Whose.
         target: TargetName,
     },
+    /// The files' directory cannot stand in a command.
+    Path {
+        /// Which.
+        path: PathBuf,
+    },
     /// The operating system gave no thread.
     NoThread,
 }
@@ -310,6 +382,7 @@ impl fmt::Display for CredentialsFileError {
             Self::File(error) => error.fmt(f),
             Self::Value { target, error } => write!(f, "profile {target} is left out: {error}"),
             Self::Incomplete { target } => write!(f, "profile {target} is left out: the credential has no AWS keys"),
+            Self::Path { path } => write!(f, "{} cannot stand in a profile's command", path.display()),
             Self::NoThread => f.write_str("the operating system gave no thread for the credentials file"),
         }
     }
@@ -320,7 +393,7 @@ impl std::error::Error for CredentialsFileError {
         match self {
             Self::File(error) => Some(error),
             Self::Value { error, .. } => Some(error),
-            Self::Incomplete { .. } | Self::NoThread => None,
+            Self::Incomplete { .. } | Self::Path { .. } | Self::NoThread => None,
         }
     }
 }
@@ -340,6 +413,12 @@ impl Actionable for CredentialsFileError {
                 Fault::Service,
                 Retry::Backoff,
                 "Run the same version of safe-conduct on driver and executors, and read the driver's log.",
+            ),
+            Self::Path { .. } => Facts::new(
+                "PROFILE_PATH",
+                Fault::Configuration,
+                Retry::Never,
+                "Set endpoint.directory to a path of letters, digits and /._- or sink.credentialsFile=true.",
             ),
             Self::NoThread => Facts::new(
                 "PROFILE_NO_THREAD",

@@ -5,10 +5,13 @@ mod credentials_file;
 mod endpoint;
 mod endpoint_files;
 mod environment;
+mod process_json;
 
 pub use credentials_file::{
-    CredentialsFile, CredentialsFileError, ProfileFiles, ProfileRegions, RunningCredentialsFile,
+    CredentialsFile, CredentialsFileError, ProfileFiles, ProfileForm, ProfileRegions, ProfileSettings,
+    RunningCredentialsFile,
 };
 pub use endpoint::{EndpointError, EndpointSettings, LoopbackEndpoint, PATH, RunningEndpoint};
 pub use endpoint_files::{EndpointFiles, EndpointFilesError, MAX_TOKEN, MIN_TOKEN};
 pub use environment::child_environment;
+pub use process_json::process_json;

@@ -103,6 +103,25 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Takes away the files in a directory whose names begin with `prefix`. Without the directory there are none.
+///
+/// # Errors
+/// [`FileError`] names what stays.
+pub fn remove_beginning_with(directory: &Path, prefix: &str) -> Result<(), FileError> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::io(directory, &error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| FileError::io(directory, &error))?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies a program to `to`, mode 0755, whole or not at all.
 ///
 /// # Errors

@@ -27,6 +27,19 @@ found["region"] = boto3.Session(profile_name="raw").region_name
 print(json.dumps(found))
 """
 
+# One session for all of it: whose keys each of its requests was signed with, until there were three.
+LONG_CLIENT = """
+import boto3, json, sys, time
+session = boto3.Session(profile_name="logs")
+s3, keys, end = session.client("s3"), [], time.monotonic() + 150
+while len(keys) < 3 and time.monotonic() < end:
+    key = session.get_credentials().get_frozen_credentials().access_key
+    s3.put_object(Bucket=sys.argv[1], Key="targets/2", Body=b"by logs")
+    keys += [] if key in keys else [key]
+    time.sleep(0.5)
+print(json.dumps(keys))
+"""
+
 
 def profiles_of_named_targets(checks, bench):
     minio = bench.minio
@@ -57,4 +70,23 @@ def profiles_of_named_targets(checks, bench):
         proxy.stop()
 
 
-SCENARIOS = [profiles_of_named_targets]
+def profiles_that_name_a_command(checks, bench):
+    minio = bench.minio
+    # Renewal is due at 24 to 30 s of 60 s of life, and executors hear of it within 5 s.
+    proxy = StsProxy(minio.url, life=60)
+    job = Job(bench.root, "targets-process", bench.issuer.url, bench.volume("targets-process", ALICE).file, proxy.url,
+              role=None, s3=minio.url, aws_target_logs_roleArn=minio.role)
+    with checks.that("one session of boto3 goes on signing for MinIO over two renewals of its profile"):
+        job.start_driver()
+        client = job.executor("boto3", sys.executable, "-c", LONG_CLIENT, BUCKET, sink_credentialsFile="process").process
+        equal(client.wait(180), 0, f"exit status, with {client.errors()[-500:]}")
+        equal(json.loads(client.output()), proxy.keys()[:3], "access key ids in their order")
+    with checks.that("the AWS CLI lists the bucket with a profile that names a command"):
+        aws = (Path(sys.executable).parent / "aws", "--profile", "logs", "s3", "ls", f"s3://{BUCKET}/targets/2")
+        cli = job.executor("cli", *aws, sink_credentialsFile="process").process
+        equal(cli.wait(60), 0, f"exit status, with {cli.errors()[-500:]}")
+    job.stop()
+    proxy.stop()
+
+
+SCENARIOS = [profiles_of_named_targets, profiles_that_name_a_command]
