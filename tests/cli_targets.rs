@@ -170,8 +170,11 @@ fn sts() -> String {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
             let body = String::from_utf8(body).unwrap();
+            let action = body.strip_prefix("Action=").unwrap().split('&').next().unwrap();
             let role = body.split("role%2F").nth(1).unwrap().split('&').next().unwrap();
-            let answer = credentials(role);
+            // What a policy of the session allows is only seen in the key's name.
+            let narrowed = if body.contains("&Policy=") { "NARROWED" } else { "" };
+            let answer = credentials(action, &format!("{role}{narrowed}"));
             let head = format!("HTTP/1.1 200 -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
             reader.get_mut().write_all(format!("{head}{answer}").as_bytes()).unwrap();
         }
@@ -179,14 +182,14 @@ fn sts() -> String {
     url
 }
 
-fn credentials(role: &str) -> String {
+fn credentials(action: &str, role: &str) -> String {
     let expires_at = SystemClock::new().moment().wall.plus(Duration::from_secs(3600));
     format!(
-        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-         <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE0000{role}</AccessKeyId>\
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <{action}Result><Credentials><AccessKeyId>ASIAEXAMPLE0000{role}</AccessKeyId>\
          <SecretAccessKey>PLANTED-{role}</SecretAccessKey><SessionToken>PLANTED-session-{role}</SessionToken>\
-         <Expiration>{expires_at}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
-         <ResponseMetadata><RequestId>request-{role}</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>"
+         <Expiration>{expires_at}</Expiration></Credentials></{action}Result>\
+         <ResponseMetadata><RequestId>request-{role}</RequestId></ResponseMetadata></{action}Response>"
     )
 }
 
@@ -235,6 +238,35 @@ fn each_target_travels_to_its_own_path_and_profile_and_its_exchange_is_in_the_au
     for name in ["run/aws-credentials", "run/aws-config", "run-driver/aws-credentials", "run-driver/aws-config"] {
         assert_eq!(job.read(name), "entity not found", "{name}");
     }
+}
+
+#[test]
+fn a_chain_and_a_policy_of_one_target_are_that_targets_alone() {
+    let policy = Folder::new();
+    let text = br#"{"Version":"2012-10-17","Statement":[]}"#;
+    let file = format!("aws.target.raw-2.policyFile={}", policy.write("policy.json", text).display());
+    let chain = "aws.target.logs.chain.1.roleArn=arn:aws:iam::210987654321:role/LAKE";
+    let role = "aws.roleArn=arn:aws:iam::123456789012:role/MAIN";
+    let job = Job::new(&[&TARGETS[..], &[role, chain, &file]].concat());
+    let (driver, at) = job.driver();
+    let mut executor = Running::start(job.executor(&at));
+    executor.word_after("serving credentials at ");
+    for (below, key) in [("", "MAIN"), ("/logs", "LAKE"), ("/raw-2", "RAWNARROWED")] {
+        let (status, body) = job.get(below);
+        assert!(status == 200 && body.contains(&format!("\"ASIAEXAMPLE0000{key}\"")), "{below}: {status} {body}");
+    }
+    let audit = job.read("audit.jsonl");
+    let chained: Vec<&str> = audit.lines().filter(|line| line.contains("\"via\":")).collect();
+    let [chained] = chained.as_slice() else { panic!("{audit}") };
+    for part in [
+        "\"target\":\"logs\"",
+        "\"role\":\"arn:aws:iam::210987654321:role/LAKE\"",
+        "\"via\":[{\"role\":\"arn:aws:iam::123456789012:role/LOGS\",\"credential_id\":\"ASIAEXAMPLE0000LOGS\"",
+    ] {
+        assert!(chained.contains(part), "{part}: {chained}");
+    }
+    executor.end();
+    driver.end();
 }
 
 #[test]

@@ -373,6 +373,40 @@ fn an_sts_that_cannot_be_reached_or_refuses_is_told_by_its_code() {
 }
 
 #[test]
+fn each_target_has_an_exchange_and_a_caller_of_its_own_and_one_that_is_refused_hides_no_other() {
+    let of_targets = |world: &mut World| {
+        world.set("aws.target.logs.roleArn", "arn:aws:iam::123456789012:role/logs");
+        world.set("aws.target.raw-2.roleArn", "arn:aws:iam::123456789012:role/raw");
+    };
+    let mut world = World::new();
+    of_targets(&mut world);
+    let all = ["exchange", "caller identity", "exchange (logs)", "caller identity (logs)", "exchange (raw-2)"];
+    let all: Vec<&str> = all.into_iter().chain(["caller identity (raw-2)"]).collect();
+    let said = world.examined(&[]);
+    let names: Vec<&str> = said.checks.iter().map(|check| check.0.as_str()).collect();
+    assert_eq!((said.status, &names[9..15]), (0, all.as_slice()), "{}", said.text);
+    assert!(said.of("exchange (logs)").2.contains("role/logs "), "{}", said.text);
+    for (action, count) in [("Action=AssumeRoleWithWebIdentity", 3), ("Action=GetCallerIdentity", 3)] {
+        assert_eq!(world.services.of(action).len(), count, "{action}");
+    }
+    let audit = std::fs::read_to_string(world.folder.path("audit.jsonl")).unwrap();
+    assert_eq!((audit.lines().count(), audit.matches("\"target\":\"logs\"").count()), (3, 1), "{audit}");
+
+    let denied = after(|world| {
+        of_targets(world);
+        world.services.answers.lock().unwrap().denied = Some("logs");
+    });
+    denied.shows("exchange (logs)", "fail", "STS_ACCESS_DENIED", 76);
+    assert_eq!(denied.of("caller identity (logs)").2, "needs: exchange (logs)");
+    assert_eq!((denied.with("fail").len(), denied.with("skip").len()), (1, 1), "{}", denied.text);
+    let closed = after(|world| {
+        of_targets(world);
+        world.set("aws.stsEndpoint", "http://127.0.0.1:1");
+    });
+    assert!(all.iter().all(|name| closed.of(name).2 == "needs: STS"), "{}", closed.text);
+}
+
+#[test]
 fn a_service_without_getcalleridentity_is_skipped_and_one_that_refuses_the_credential_fails() {
     let with =
         |status: u16, body: String| after(|world| world.services.answers.lock().unwrap().caller = Some((status, body)));

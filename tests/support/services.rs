@@ -36,6 +36,8 @@ pub struct Answers {
     pub jwks: String,
     /// Status and body of an exchange.
     pub exchange: Option<(u16, String)>,
+    /// A role, by its name, that may not be assumed.
+    pub denied: Option<&'static str>,
     /// Status and body of GetCallerIdentity.
     pub caller: Option<(u16, String)>,
 }
@@ -61,7 +63,8 @@ impl Services {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (issuers_date, sts_date) = (Date::Ahead(0), Date::Ahead(0));
-        let answers = Answers { issuers_date, sts_date, discovery: None, jwks, exchange: None, caller: None };
+        let (exchange, denied) = (None, None);
+        let answers = Answers { issuers_date, sts_date, discovery: None, jwks, exchange, denied, caller: None };
         let services =
             Self { address, answers: Arc::new(Mutex::new(answers)), requests: Arc::new(Mutex::new(Vec::new())) };
         let (answers, requests) = (Arc::clone(&services.answers), Arc::clone(&services.requests));
@@ -127,6 +130,9 @@ fn answer(request: &Request, answers: &Answers, at: SocketAddr) -> (u16, String,
             (status, of_issuer, body)
         }
         "/keys" => (200, of_issuer, answers.jwks.clone()),
+        _ if answers.denied.is_some_and(|role| form.contains(&format!("role%2F{role}&"))) => {
+            (403, of_sts, refusal("AccessDenied"))
+        }
         _ if form.contains("Action=AssumeRoleWithWebIdentity") => {
             let (status, body) = answers.exchange.clone().unwrap_or_else(|| (200, credentials()));
             (status, of_sts, body)

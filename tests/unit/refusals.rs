@@ -3,8 +3,9 @@
 
 use super::*;
 
-/// The service's code, its status, our code, whose fault, whether waiting helps. From AWS's model and MinIO's source.
-const CLASSES: [(&str, u16, &str, Fault, Retry); 38] = [
+/// The service's code, its status, our code, whose fault, whether waiting helps. From AWS's model, the list of what its SDKs
+/// try again, and MinIO's source.
+const CLASSES: [(&str, u16, &str, Fault, Retry); 40] = [
     ("ExpiredTokenException", 400, "STS_EXPIRED_TOKEN", Fault::Identity, Retry::OnNewToken),
     ("ExpiredToken", 400, "STS_EXPIRED_TOKEN", Fault::Identity, Retry::OnNewToken),
     ("IDPCommunicationError", 400, "STS_IDP_UNREACHABLE", Fault::Unreachable, Retry::Backoff),
@@ -33,6 +34,8 @@ const CLASSES: [(&str, u16, &str, Fault, Retry); 38] = [
     ("ThrottlingException", 400, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
     ("RequestLimitExceeded", 503, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
     ("TooManyRequestsException", 429, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
+    ("ThrottledException", 400, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
+    ("RequestThrottledException", 400, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
     ("SlowDown", 503, "STS_THROTTLED", Fault::Unreachable, Retry::Backoff),
     ("InternalFailure", 500, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
     ("InternalError", 500, "STS_UNAVAILABLE", Fault::Unreachable, Retry::Backoff),
@@ -240,6 +243,9 @@ fn bad_inputs_232_233_234_270_271_status_and_document_must_agree() {
     for (status, body) in [(204, ""), (200, ""), (401, "Unauthorized"), (403, "{\"Code\":\"AccessDenied\"}")] {
         assert!(matches!(refused(status, body), AnswerError::Malformed { .. }), "{status} {body}");
     }
+    // moto, for an action that it does not know or that is not signed.
+    let buckets = exchange(200, include_str!("../../fuzz/corpus/sts_xml/bad-moto-buckets.xml")).unwrap_err();
+    assert_eq!((buckets.facts().code, buckets.facts().retry), ("STS_ANSWER_MALFORMED", Retry::Never));
     // moto without a RoleArn, a busy gateway.
     for status in [429, 500, 502, 503] {
         let error = exchange(status, "<!doctype html><title>busy</title>").unwrap_err();

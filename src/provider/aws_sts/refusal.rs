@@ -54,7 +54,7 @@ pub enum Refusal {
 }
 
 /// The codes on the wire: AWS's first, then those that only MinIO or Ceph send.
-const CODES: [(&str, Refusal); 38] = [
+const CODES: [(&str, Refusal); 40] = [
     ("ExpiredTokenException", Refusal::ExpiredToken),
     ("ExpiredToken", Refusal::ExpiredToken),
     ("IDPCommunicationError", Refusal::IdpUnreachable),
@@ -79,6 +79,8 @@ const CODES: [(&str, Refusal); 38] = [
     ("ThrottlingException", Refusal::Throttled),
     ("RequestLimitExceeded", Refusal::Throttled),
     ("TooManyRequestsException", Refusal::Throttled),
+    ("ThrottledException", Refusal::Throttled),
+    ("RequestThrottledException", Refusal::Throttled),
     ("SlowDown", Refusal::Throttled),
     ("InternalFailure", Refusal::Unavailable),
     ("InternalError", Refusal::Unavailable),

@@ -30,6 +30,7 @@ impl AwsSts {
             headers: &[("content-type", FORM_TYPE), ("host", &host)],
             body: Sha256::of(form.as_slice()),
         };
+        // Each request is signed with another credential: a key that was kept would never sign a second one.
         let key = SigningKey::derive(credentials.secret_access_key, &scope).map_err(AwsStsError::Sign)?;
         let headers = sign_headers(&request, credentials, &scope, &key).map_err(AwsStsError::Sign)?;
         let signature = Some(Signature { headers: &headers, session_token: credentials.session_token });
