@@ -178,7 +178,7 @@ def _endless(start, piece, pause=0):
     return send
 
 
-def _chunked(size, body=True):
+def _chunked(size):
     return lambda link, answer, call: link.send(
         f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size.format(len(answer.body))}\r\n".encode()
         + answer.body + b"\r\n0\r\n\r\n")
