@@ -31,6 +31,7 @@ pub(crate) enum Role {
     KeysNew { directory: PathBuf },
     Install { directory: PathBuf },
     Inspect(InspectOptions),
+    Spark(SparkOptions),
 }
 
 /// What `inspect` is told.
@@ -40,6 +41,16 @@ pub(crate) struct InspectOptions {
     pub(crate) now: Option<Timestamp>,
     pub(crate) json: bool,
     pub(crate) show_claims: bool,
+}
+
+/// What `spark` is told.
+#[derive(Debug)]
+pub(crate) struct SparkOptions {
+    pub(crate) version: String,
+    /// The folder to be made, which Spark is to take for the executors' Java.
+    pub(crate) java_home: Option<PathBuf>,
+    /// The program that the folder's `bin/java` is to start.
+    pub(crate) java: Option<PathBuf>,
 }
 
 /// What help is wanted for.
@@ -53,6 +64,7 @@ pub(crate) enum Topic {
     Keys,
     Install,
     Inspect,
+    Spark,
 }
 
 impl Topic {
@@ -65,6 +77,7 @@ impl Topic {
             "keys" => Self::Keys,
             "install" => Self::Install,
             "inspect" => Self::Inspect,
+            "spark" => Self::Spark,
             _ => return None,
         })
     }
@@ -84,6 +97,9 @@ struct Collected {
     now: Option<Timestamp>,
     json: bool,
     show_claims: bool,
+    spark_version: Option<String>,
+    java_home: Option<PathBuf>,
+    java: Option<PathBuf>,
 }
 
 /// Reads the arguments behind the program's name.
@@ -105,6 +121,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
             Long("now") => collected.now = Some(seconds(&text(&mut parser, "--now")?)?),
             Long("json") => collected.json = true,
             Long("show-claims") => collected.show_claims = true,
+            Long("spark-version") => collected.spark_version = Some(text(&mut parser, "--spark-version")?),
+            Long("java-home") => collected.java_home = Some(value(&mut parser)?.into()),
+            Long("java") => collected.java = Some(value(&mut parser)?.into()),
             Value(value) if collected.topic.is_none() => {
                 let name = value.to_str().unwrap_or_default();
                 collected.topic = Some(Topic::of(name).ok_or(UsageError::NoSuchCommand)?);
@@ -159,10 +178,20 @@ impl Collected {
                 json: std::mem::take(&mut self.json),
                 show_claims: std::mem::take(&mut self.show_claims),
             }),
+            Topic::Spark => Role::Spark(SparkOptions {
+                version: self
+                    .spark_version
+                    .take()
+                    .ok_or(UsageError::Missing { what: "spark --spark-version VERSION" })?,
+                // Without a folder there is nothing that would start it.
+                java: if self.java_home.is_some() { self.java.take() } else { None },
+                java_home: self.java_home.take(),
+            }),
         };
         // Whatever is left over belongs to another command: said, rather than ignored.
-        let left_over = self.now.is_some() || self.json || self.show_claims;
-        if positional.next().is_some() || left_over { Err(UsageError::TooMany) } else { Ok(role) }
+        let of_inspect = self.now.is_some() || self.json || self.show_claims;
+        let of_spark = self.spark_version.is_some() || self.java_home.is_some() || self.java.is_some();
+        if positional.next().is_some() || of_inspect || of_spark { Err(UsageError::TooMany) } else { Ok(role) }
     }
 }
 
@@ -331,6 +360,13 @@ mod tests {
             ("inspect", UsageError::Missing { what: "inspect FILE" }),
             ("driver extra", UsageError::TooMany),
             ("driver --json", UsageError::TooMany),
+            ("driver --spark-version 4.0", UsageError::TooMany),
+            ("driver --java-home d", UsageError::TooMany),
+            ("spark", UsageError::Missing { what: "spark --spark-version VERSION" }),
+            ("spark --spark-version 4.0 extra", UsageError::TooMany),
+            ("spark --spark-version 4.0 --json", UsageError::TooMany),
+            ("spark --spark-version 4.0 --java j", UsageError::TooMany),
+            ("inspect f --java j", UsageError::TooMany),
             ("driver --nope", UsageError::UnknownOption { option: "--nope".to_owned() }),
             ("driver --conf", UsageError::NoValue { option: "--conf".to_owned() }),
             ("driver --log-level trace", UsageError::LogLevel),

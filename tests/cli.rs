@@ -83,7 +83,7 @@ fn a_wrong_setting_is_refused_with_its_key_its_range_and_without_its_value() {
 fn help_and_version_are_given_for_every_command() {
     let version = run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&version.stdout), format!("safe-conduct {}\n", env!("CARGO_PKG_VERSION")));
-    for command in ["driver", "executor", "resolve", "ready", "keys", "install", "inspect"] {
+    for command in ["driver", "executor", "resolve", "ready", "keys", "install", "inspect", "spark"] {
         let output = run(&[command, "--help"]);
         assert!(output.status.success() && output.stderr.is_empty(), "{command}");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -6,6 +6,7 @@ mod error;
 mod exchange;
 mod executor;
 mod raw;
+mod spark;
 mod table;
 
 pub use distribution::{DriverWay, ExecutorTokens};
@@ -14,4 +15,7 @@ pub use error::ConfigError;
 pub use exchange::{ExchangeConfig, IdentityConfig, KeysFrom};
 pub use executor::ExecutorConfig;
 pub use raw::Settings;
+pub use spark::{
+    Around, Bypass, S3A_PROVIDERS, S3aProvider, SparkSettings, UnknownSpark, executor_assignments, s3a_provider,
+};
 pub use table::{PREFIX, SETTINGS, Setting};

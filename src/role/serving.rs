@@ -22,14 +22,31 @@ pub(crate) type EndpointRequests = Arc<OnceLock<Counts<u16>>>;
 /// The endpoint before there is anything to serve: its token and files are ready, its port is not open.
 pub(crate) struct PreparedEndpoint {
     config: EndpointConfig,
-    files: EndpointFiles,
+    files: OwnFiles,
     token: Arc<Secret>,
     requests: EndpointRequests,
 }
 
+/// The endpoint's files: they go when the role ends, however it ends.
+struct OwnFiles {
+    files: EndpointFiles,
+    /// Their folder, if it was made for this run.
+    fresh: Option<PathBuf>,
+}
+
+impl Drop for OwnFiles {
+    fn drop(&mut self) {
+        let removed = self.files.remove().map_err(|error| error.to_string());
+        let folder = self.fresh.as_deref().map_or(Ok(()), file::remove_directory);
+        if let Err(error) = removed.and(folder.map_err(|error| error.to_string())) {
+            log::warn!("at the end: {error}");
+        }
+    }
+}
+
 /// The endpoint at work.
 pub(crate) struct Serving {
-    files: EndpointFiles,
+    files: OwnFiles,
     endpoint: RunningEndpoint,
     token: Arc<Secret>,
 }
@@ -38,12 +55,20 @@ impl PreparedEndpoint {
     /// Makes the directory and the token file.
     pub(crate) fn new(config: EndpointConfig) -> Result<Self, Failure> {
         let random = SystemRandomness::new();
-        let directory = match &config.directory {
-            EndpointDirectory::Fixed(directory) => directory.clone(),
-            EndpointDirectory::FreshUnder(parent) => fresh_directory(parent, &random)?,
+        let (directory, fresh) = match &config.directory {
+            EndpointDirectory::Fixed(directory) => (directory.clone(), None),
+            EndpointDirectory::FreshUnder(parent) => {
+                let made = fresh_directory(parent, &random)?;
+                (made.clone(), Some(made))
+            }
         };
         let (files, token) = EndpointFiles::prepare(&directory, config.token_file.as_deref(), &random)?;
-        Ok(Self { config, files, token: Arc::new(token), requests: EndpointRequests::default() })
+        Ok(Self {
+            config,
+            files: OwnFiles { files, fresh },
+            token: Arc::new(token),
+            requests: EndpointRequests::default(),
+        })
     }
 
     /// Where its requests will be counted.
@@ -59,7 +84,7 @@ impl PreparedEndpoint {
         // It is opened once, so nobody has set this before.
         let _ = self.requests.set(endpoint.requests());
         let url = endpoint.url();
-        self.files.publish_url(&url, &SystemRandomness::new())?;
+        self.files.files.publish_url(&url, &SystemRandomness::new())?;
         log::info!("serving credentials at {url}");
         Ok(Serving { files: self.files, endpoint, token: self.token })
     }
@@ -73,7 +98,8 @@ impl Serving {
             return Ok(0);
         };
         let url = self.endpoint.url();
-        let environment = sink::child_environment(inherited.into_iter(), &url, self.files.token_file(), &self.token);
+        let environment =
+            sink::child_environment(inherited.into_iter(), &url, self.files.files.token_file(), &self.token);
         if !environment.removed().is_empty() {
             log::warn!("removed from the command's environment: {}", environment.removed().join(", "));
         }
