@@ -1,0 +1,62 @@
+"""Runs unmodified Spark, S3A, boto3 and pyarrow against MinIO, with the real binary between them.
+
+SPARK_VERSIONS names the versions (all three, unless set): the first runs all cases, the others (1), (4) and (7). With
+NATURAL=1 also the natural course of 900 s. Arguments are names of cases.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import bench as shared
+import cases
+import search
+from checks import Checks
+
+MOST_SECONDS = 1440
+
+
+def _stop(number, _):
+    raise SystemExit(f"spark: stopped by signal {number}")
+
+
+def main():
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(MOST_SECONDS)
+    root = Path(os.environ["WORK"]) / "run"
+    shutil.rmtree(root, ignore_errors=True)
+    checks = Checks("spark")
+    with checks.that("MinIO starts"):
+        bench = shared.Bench(root)
+    if checks.failed:
+        checks.finish()
+    newest, *others = os.environ.get("SPARK_VERSIONS", "4.3.0 4.0.5 3.5.9").split()
+    wanted = sys.argv[1:]
+    plan = [(newest, [cases.natural_course] if os.environ.get("NATURAL") else []),
+            (newest, [*search.CASES, *cases.ALL])]
+    plan += [(version, cases.EVERY_VERSION) for version in others]
+    for version, scenarios in plan:
+        scenarios = [scenario for scenario in scenarios if not wanted or scenario.__name__ in wanted]
+        if scenarios:
+            _run(checks, bench, version, scenarios)
+    checks.finish()
+
+
+def _run(checks, bench, version, scenarios):
+    cluster = bench.cluster(version)
+    for scenario in scenarios:
+        try:
+            scenario(checks, bench, cluster)
+        except Exception:
+            traceback.print_exc()
+            with checks.that(f"{version}: {scenario.__name__} runs to its end"):
+                raise
+    cluster.stop()
+
+
+if __name__ == "__main__":
+    main()
