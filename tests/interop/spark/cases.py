@@ -6,8 +6,6 @@ from bench import ALICE, BOB, Asked, ended, equal, holds, one_call_a_renewal, un
 from cluster import s3a
 from services import BUCKET, ROOT, client
 
-NO_FILE = "nothing is left"
-
 
 def _objects(bench, prefix):
     """Keys under `prefix`, as the store's own owner sees them."""
@@ -158,7 +156,6 @@ def late_executors(checks, bench, cluster):
         one = one_call_a_renewal(application)
         holds(one >= 3, f"{one} calls")
     with checks.that(f"{version}: (4) executors that are added late have credentials before their first task"):
-        application.ask("wait", tasks=32, seconds=300, **{}) if False else None
         equal(application.ask("wait", tasks=24, seconds=4), 24, "tasks")
         equal(application.ask("count"), 8, "executors by Spark's own count")
         equal(application.ask("both", path=s3a("late/all"), files=32), [2000, 1999000], "rows, sum")

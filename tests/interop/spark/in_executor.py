@@ -36,7 +36,8 @@ def with_pyarrow(bucket, prefix):
     def task(numbers):
         for number in numbers:
             if "pyarrow" not in _clients:
-                _clients["pyarrow"] = pyarrow.fs.S3FileSystem()
+                # Where this S3 is, since it is not Amazon's; nothing about credentials.
+                _clients["pyarrow"] = pyarrow.fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL_S3"])
             files, path = _clients["pyarrow"], f"{bucket}/{prefix}/{number}"
             body = f"{prefix} {number}".encode()
             with files.open_output_stream(path) as out:
