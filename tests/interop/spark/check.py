@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bench as shared
 import cases
+import examples
 import search
 from checks import Checks
 
@@ -37,7 +38,7 @@ def main():
     newest, *others = os.environ.get("SPARK_VERSIONS", "4.3.0 4.0.5 3.5.9").split()
     wanted = sys.argv[1:]
     plan = [(newest, [cases.natural_course] if os.environ.get("NATURAL") else []),
-            (newest, [*search.CASES, *cases.ALL])]
+            (newest, [*cases.ALL, *search.CASES, *examples.CASES])]
     plan += [(version, cases.EVERY_VERSION) for version in others]
     for version, scenarios in plan:
         scenarios = [scenario for scenario in scenarios if not wanted or scenario.__name__ in wanted]
