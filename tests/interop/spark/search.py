@@ -8,14 +8,18 @@ from cluster import command_lines, s3a
 from leaks import hay_of_files, hay_of_process, needles, search
 from services import BUCKET
 
-CHUNK = 64 * 1024 * 1024
+# So that a core dump has hundreds of megabytes and not thousands: less is reserved that nobody uses.
+SMALL = "-Xss512k -XX:CompressedClassSpaceSize=128m -XX:ReservedCodeCacheSize=96m -XX:+UseSerialGC"
+ARENAS = {"MALLOC_ARENA_MAX": "1"}
+CHUNK = 2 * 1024 * 1024
+NOTHING = bytes(CHUNK)
 
 
 def token_nowhere(checks, bench, cluster):
     """A job that writes and reads, with each of its processes' memory searched."""
     version = cluster.spark.version
     application = bench.job(cluster, f"search-{version}")
-    application.submit(executors=2)
+    application.submit(executors=2, environment=ARENAS, **_small())
     _work(application)
     tokens = list(bench.issuer.minted)
     with checks.that(f"{version}: no identity token in the memory, environment or arguments of Spark's driver, an "
@@ -64,9 +68,8 @@ def planted_everywhere(checks, bench, cluster):
     version = cluster.spark.version
     application = bench.job(cluster, f"planted-{version}")
     token = bench.issuer.mint("planted@example.com")
-    application.submit(executors=1, **{"spark.planted": token, "spark.logConf": "true",
-                                       "spark.executorEnv.PLANTED": token,
-                                       "spark.executor.extraJavaOptions": f"-Dplanted={token}"})
+    application.submit(executors=1, environment=ARENAS, **_small(f"-Dplanted={token}"), **{
+        "spark.planted": token, "spark.logConf": "true", "spark.executorEnv.PLANTED": token})
     _work(application)
     with checks.that("control: a planted token is found in memory, environments, arguments, event log, pages and logs"):
         places = _processes(application)
@@ -80,6 +83,11 @@ def planted_everywhere(checks, bench, cluster):
             holds(any(part in place for place in hits), f"not in {part}, only in {sorted(hits)}")
     application.finish()
     application.stop()
+
+
+def _small(more=""):
+    return {"spark.driver.extraJavaOptions": SMALL, "spark.executor.extraJavaOptions": f"{SMALL} {more}".strip(),
+            "spark.executorEnv.MALLOC_ARENA_MAX": "1"}
 
 
 def _work(application):
@@ -138,7 +146,8 @@ def _forms_in(file, tokens):
     found, before = set(), b""
     with file.open("rb") as content:
         while chunk := content.read(CHUNK):
-            if chunk.count(0) < len(chunk):
+            # Most of a JVM's memory has never been written to.
+            if chunk != NOTHING:
                 hay = before + chunk
                 found |= {name for name, some in forms.items() if any(needle in hay for needle in some)}
             before = chunk[-longest:]
