@@ -45,8 +45,12 @@ def pyarrow(bucket, prefix, tasks):
     return context.parallelize(range(tasks), tasks).mapPartitions(in_executor.with_pyarrow(bucket, prefix)).collect()
 
 
-def wait(tasks, seconds):
-    return len(context.parallelize(range(tasks), tasks).mapPartitions(in_executor.waiting(seconds)).collect())
+def first_bytes(bucket, prefix, tasks):
+    return context.parallelize(range(tasks), tasks).mapPartitions(in_executor.first_byte(bucket, prefix)).collect()
+
+
+def wait(tasks, each):
+    return len(context.parallelize(range(tasks), tasks).mapPartitions(in_executor.waiting(each)).collect())
 
 
 def count():
@@ -58,7 +62,8 @@ def where():
     return {"application": context.applicationId, "ui": context.uiWebUrl, "spark": spark.version}
 
 
-actions = {action.__name__: action for action in (write, read, both, executors, boto3, pyarrow, wait, count, where)}
+actions = {action.__name__: action for action in (
+    write, read, both, executors, boto3, pyarrow, first_bytes, wait, count, where)}
 link = socket.create_connection(("127.0.0.1", port))
 lines = link.makefile("rw")
 for line in lines:

@@ -164,7 +164,7 @@ def late_executors(checks, bench, cluster):
         one = one_call_a_renewal(application)
         holds(one >= 3, f"{one} calls")
     with checks.that(f"{version}: (4) executors that are added late have credentials before their first task"):
-        equal(application.ask("wait", tasks=24, seconds=4), 24, "tasks")
+        equal(application.ask("wait", tasks=24, each=4), 24, "tasks")
         equal(application.ask("count"), 8, "executors by Spark's own count")
         equal(application.ask("both", path=s3a("late/all"), files=32), [2000, 1999000], "rows, sum")
         equal(application.ask("boto3", bucket=BUCKET, prefix="late", tasks=32), [True] * 32, "boto3")
@@ -210,7 +210,8 @@ def driver_gone(checks, bench, cluster):
         failed = application.asked("both", path=s3a("gone/dead"), files=2, seconds=300)
         _failed_with_our_code(version, failed)
         for name, log in application.executor_logs().items():
-            holds("ASK_" in log, f"executor {name} does not say that the driver is gone")
+            for code in ("[ASK_", f"[{CODE}]"):
+                holds(code in log, f"executor {name} does not say {code}")
         equal((asked.refused(), asked.expired(application.proxy.expiries)), ([], []), "refused, late")
     with checks.that(f"{version}: and the application's end is still everybody's end"):
         equal(application.finish(), 0, "exit status")

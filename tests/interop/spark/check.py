@@ -1,7 +1,8 @@
 """Runs unmodified Spark, S3A, boto3 and pyarrow against MinIO, with the real binary between them.
 
 SPARK_VERSIONS names the versions (all three, unless set): the first runs all cases, the others (1), (4) and (7). With
-NATURAL=1 also the natural course of 900 s. Arguments are names of cases.
+NATURAL=1 also the natural course of 900 s. Arguments are names of cases. COMPARE=1 makes the comparison of benches/spark
+instead.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import bench as shared
 import cases
+import compare
 import examples
 import search
 from checks import Checks
@@ -36,6 +38,11 @@ def main():
     if checks.failed:
         checks.finish()
     newest, *others = os.environ.get("SPARK_VERSIONS", "4.3.0 4.0.5 3.5.9").split()
+    if os.environ.get("COMPARE"):
+        with checks.that(f"{newest}: the same job with and without safe-conduct"):
+            rows = compare.compared(bench, bench.cluster(newest))
+            print(*_table(rows), sep="\n", flush=True)
+        checks.finish()
     wanted = sys.argv[1:]
     plan = [(newest, [cases.natural_course] if os.environ.get("NATURAL") else []),
             (newest, [*cases.ALL, *search.CASES, *examples.CASES])]
@@ -45,6 +52,14 @@ def main():
         if scenarios:
             _run(checks, bench, version, scenarios)
     checks.finish()
+
+
+def _table(rows):
+    """As README has it."""
+    yield f"| {' | '.join(rows[0])} |"
+    yield "|" + "---|" * len(rows[0])
+    for row in rows:
+        yield f"| {' | '.join(str(value) for value in row.values())} |"
 
 
 def _run(checks, bench, version, scenarios):

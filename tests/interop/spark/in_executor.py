@@ -31,6 +31,21 @@ def with_boto3(bucket, prefix):
     return task
 
 
+def first_byte(bucket, prefix):
+    """How long a worker's new client takes from its making to the first byte that it reads."""
+    def task(numbers):
+        for number in numbers:
+            started, error = time.time(), None
+            try:
+                s3 = boto3.session.Session().client("s3")
+                s3.put_object(Bucket=bucket, Key=f"{prefix}/first-{number}", Body=b"x")
+                s3.get_object(Bucket=bucket, Key=f"{prefix}/first-{number}")["Body"].read(1)
+            except Exception as why:  # a failure is a figure too
+                error = f"{type(why).__name__}: {why}"[:300]
+            yield {"seconds": time.time() - started, "error": error, "pid": os.getpid()}
+    return task
+
+
 def with_pyarrow(bucket, prefix):
     """Writes and reads an object with pyarrow's S3FileSystem."""
     def task(numbers):
