@@ -1,8 +1,8 @@
 """Runs unmodified Spark, S3A, boto3 and pyarrow against MinIO, with the real binary between them.
 
-SPARK_VERSIONS names the versions (all three, unless set): the first runs all cases, the others (1), (4) and (7). With
-NATURAL=1 also the natural course of 900 s. Arguments are names of cases. COMPARE=1 makes the comparison of benches/spark
-instead.
+SPARK_VERSIONS names the versions (all three, unless set): the first runs all cases, the others (1), (4) and (7). Arguments
+are names of cases. FORM=natural leaves 900 s credentials to their natural course instead (16 minutes); FORM=compare makes
+the comparison of `benches/run spark`.
 """
 
 import os
@@ -38,15 +38,16 @@ def main():
     if checks.failed:
         checks.finish()
     newest, *others = os.environ.get("SPARK_VERSIONS", "4.3.0 4.0.5 3.5.9").split()
-    if os.environ.get("COMPARE"):
+    form = os.environ.get("FORM", "cases")
+    if form == "compare":
         with checks.that(f"{newest}: the same job with and without safe-conduct"):
-            rows = compare.compared(bench, bench.cluster(newest))
-            print(*_table(rows), sep="\n", flush=True)
+            print(*_table(compare.compared(bench, bench.cluster(newest))), sep="\n", flush=True)
         checks.finish()
     wanted = sys.argv[1:]
-    plan = [(newest, [cases.natural_course] if os.environ.get("NATURAL") else []),
-            (newest, [*cases.ALL, *search.CASES, *examples.CASES])]
+    plan = [(newest, [*cases.ALL, *search.CASES, *examples.CASES])]
     plan += [(version, cases.EVERY_VERSION) for version in others]
+    if form == "natural":
+        plan = [(newest, [cases.natural_course])]
     for version, scenarios in plan:
         scenarios = [scenario for scenario in scenarios if not wanted or scenario.__name__ in wanted]
         if scenarios:
