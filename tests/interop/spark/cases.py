@@ -3,7 +3,7 @@
 import time
 
 from bench import ALICE, BOB, Asked, ended, equal, holds, one_call_a_renewal, until
-from cluster import s3a
+from cluster import parent, s3a
 from services import BUCKET, ROOT, client
 
 CODE = "CREDENTIALS_EXPIRED"
@@ -45,7 +45,8 @@ def many_files(checks, bench, cluster):
         for action in ("boto3", "pyarrow"):
             equal(application.ask(action, bucket=BUCKET, prefix=f"{action}-{version}", tasks=4), [True] * 4, action)
         workers = application.ask("executors", tasks=8)
-        equal({worker["jvm"] for worker in workers} <= set(application.wrappers()), True, "JVMs are children of ours")
+        equal({worker["jvm"] for worker in workers}, set(application.jvms()), "JVMs that had Python workers")
+        equal({parent(jvm) for jvm in application.jvms()}, set(application.wrappers()), "parents of the JVMs")
         equal((asked.keys(), asked.users(), asked.refused()), (application.proxy.keys(), {ALICE}, []), "who asked")
     with checks.that(f"{version}: one STS call for the whole job"):
         equal(one_call_a_renewal(application), 1, "calls")

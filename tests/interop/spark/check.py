@@ -1,7 +1,7 @@
 """Runs unmodified Spark, S3A, boto3 and pyarrow against MinIO, with the real binary between them.
 
 SPARK_VERSIONS names the versions (all three, unless set): the first runs all cases, the others (1), (4) and (7). Arguments
-are names of cases. FORM=natural leaves 900 s credentials to their natural course instead (16 minutes); FORM=compare makes
+are names of cases, for each of them. FORM=natural leaves 900 s credentials to their natural course instead (16 minutes); FORM=compare makes
 the comparison of `benches/run spark`.
 """
 
@@ -43,15 +43,15 @@ def main():
         with checks.that(f"{newest}: the same job with and without safe-conduct"):
             print(*_table(compare.compared(bench, bench.cluster(newest))), sep="\n", flush=True)
         checks.finish()
-    wanted = sys.argv[1:]
     plan = [(newest, [*cases.ALL, *search.CASES, *examples.CASES])]
     plan += [(version, cases.EVERY_VERSION) for version in others]
     if form == "natural":
         plan = [(newest, [cases.natural_course])]
+    if sys.argv[1:]:
+        known = {case.__name__: case for case in [*plan[0][1], *cases.EVERY_VERSION]}
+        plan = [(version, [known[name] for name in sys.argv[1:]]) for version in (newest, *others)]
     for version, scenarios in plan:
-        scenarios = [scenario for scenario in scenarios if not wanted or scenario.__name__ in wanted]
-        if scenarios:
-            _run(checks, bench, version, scenarios)
+        _run(checks, bench, version, scenarios)
     checks.finish()
 
 

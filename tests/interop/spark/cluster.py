@@ -195,6 +195,11 @@ def command_lines():
     return found
 
 
+def parent(pid):
+    """The id of a process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def _get(address):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(address, timeout=20) as answer:

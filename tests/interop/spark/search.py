@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from bench import BOB, equal, holds, until
-from cluster import command_lines, s3a
+from cluster import command_lines, parent, s3a
 from leaks import hay_of_files, hay_of_process, needles, search
 from services import BUCKET
 
@@ -100,16 +100,16 @@ def _processes(application):
     """Every process of the job but the driver's safe-conduct, by its kind."""
     jvms, wrappers = application.jvms(), application.wrappers()
     workers = [pid for pid, line in command_lines().items()
-               if "pyspark.daemon" in line and _grandparents(pid) & set(wrappers)]
+               if "pyspark.daemon" in line and _ancestors(pid) & set(wrappers)]
     return {"Spark's driver": [application.driver_jvm()], "around Spark's driver": [application.submitted.process.pid],
             "executor": jvms, "wrapper": wrappers, "Python worker": workers}
 
 
-def _grandparents(pid):
+def _ancestors(pid):
     found = set()
     while pid > 1:
         try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            pid = parent(pid)
         except OSError:
             break
         found.add(pid)
