@@ -46,7 +46,7 @@ class Cluster:
         self.worker = Process([*run, "org.apache.spark.deploy.worker.Worker", "-h", "127.0.0.1", "--webui-port",
                                self.worker_ui, "-c", cores, "-m", "12g", "-d", self.work, self.url],
                               log, environment, "worker")
-        until("the worker is registered", lambda: "Successfully registered with master" in self.worker.errors(), 90)
+        until("the worker is registered", lambda: "Successfully registered with master" in self.worker.errors(), 240)
 
     def stop(self):
         self.worker.stop(15)
@@ -107,7 +107,7 @@ class Application(job.Job):
         more = {"spark.cores.max": str(executors)} | more
         file = self.configure(more)
         with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(120)
+            server.settimeout(300)
             self.submitted = self.executor(
                 "spark", self.spark.home / "bin" / "spark-submit", "--master", self.master, "--properties-file", file,
                 "--py-files", HERE / "in_executor.py", HERE / "application.py", server.getsockname()[1],
