@@ -110,7 +110,7 @@ def one_call_a_renewal(application):
 
 def ended(application):
     """Fails unless nothing of the application is left: no process, no file of the endpoints."""
-    until("its processes are gone", lambda: not application.wrappers() and not application.jvms(), 30)
+    until("its processes are gone", lambda: not application.wrappers() and not application.jvms(), 120)
     left = [str(path) for folder in application.work_folders() for path in (folder / "safe-conduct").glob("*")]
     left += [str(path) for path in (application.root / "executor-spark").glob("*")]
     equal(left, [], "files of endpoints")

@@ -32,7 +32,7 @@ def many_files(checks, bench, cluster):
     with checks.that(f"{version}: (1) two executors in JVMs of their own write 200 Parquet files and read them"):
         application.submit(executors=2)
         equal(application.ask("where")["spark"], version, "Spark's version")
-        equal(application.ask("both", path=s3a(f"many-{version}"), files=200, seconds=300), [2000, 1999000], "rows, sum")
+        equal(application.ask("both", path=s3a(f"many-{version}"), files=200, seconds=900), [2000, 1999000], "rows, sum")
         files = [key for key in _objects(bench, f"many-{version}/") if key.endswith(".parquet")]
         equal(len(files), 200, "files")
         equal(len(application.jvms()), 2, "executors' JVMs")
@@ -120,16 +120,16 @@ def _outages(checks, bench, application):
         dead = proxy.expiries[proxy.keys()[-1]]
         until("it has expired", lambda: time.time() > dead, life + 60)
         quiet = Asked(bench.minio)
-        failed = application.asked("both", path=s3a("beyond/dead"), files=2, seconds=300)
+        failed = application.asked("both", path=s3a("beyond/dead"), files=2, seconds=900)
         _failed_with_our_code(version, failed)
         print(f"     failed after {failed['seconds']:.1f} s", flush=True)
-        failed = application.asked("boto3", bucket=BUCKET, prefix="beyond", tasks=2, seconds=300)
+        failed = application.asked("boto3", bucket=BUCKET, prefix="beyond", tasks=2, seconds=900)
         holds(CODE in (failed["error"] or ""), f"boto3: no code of ours in: {(failed['error'] or '')[:3000]}")
     with checks.that(f"{version}: (7) meanwhile nothing goes out expired or as another identity"):
         equal(quiet.entries(), [], "signed requests while there is nothing to sign with")
         equal((asked.users() - users, asked.expired(proxy.expiries)), (set(), []), "other users, late requests")
     with checks.that(f"{version}: (7) pyarrow goes on unsigned, and the store refuses that"):
-        failed = application.asked("pyarrow", bucket=BUCKET, prefix="beyond", tasks=1, seconds=300)
+        failed = application.asked("pyarrow", bucket=BUCKET, prefix="beyond", tasks=1, seconds=900)
         holds(failed["error"], "it wrote without credentials")
         until("MinIO's log has it", lambda: quiet.refused(), 10)
         equal({(entry["key"], entry["status"]) for entry in quiet.entries()}, {("", 403)}, "keys and statuses")
@@ -208,7 +208,7 @@ def driver_gone(checks, bench, cluster):
         rounds = _rounds(application, "gone", lambda: time.time() < dead - 22)
         holds(rounds >= 1, "no round after the driver's end")
         until("it has expired", lambda: time.time() > dead, 90)
-        failed = application.asked("both", path=s3a("gone/dead"), files=2, seconds=300)
+        failed = application.asked("both", path=s3a("gone/dead"), files=2, seconds=900)
         _failed_with_our_code(version, failed)
         for name, log in application.executor_logs().items():
             for code in ("[ASK_", f"[{CODE}]"):
@@ -216,7 +216,7 @@ def driver_gone(checks, bench, cluster):
         equal((asked.refused(), asked.expired(application.proxy.expiries)), ([], []), "refused, late")
     with checks.that(f"{version}: and the application's end is still everybody's end"):
         equal(application.finish(), 0, "exit status")
-        until("its processes are gone", lambda: not application.wrappers() and not application.jvms(), 30)
+        until("its processes are gone", lambda: not application.wrappers() and not application.jvms(), 120)
     application.stop()
 
 

@@ -107,7 +107,7 @@ class Application(job.Job):
         more = {"spark.cores.max": str(executors)} | more
         file = self.configure(more)
         with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(300)
+            server.settimeout(600)
             self.submitted = self.executor(
                 "spark", self.spark.home / "bin" / "spark-submit", "--master", self.master, "--properties-file", file,
                 "--py-files", HERE / "in_executor.py", HERE / "application.py", server.getsockname()[1],
@@ -117,7 +117,7 @@ class Application(job.Job):
         self.id = self.ask("where")["application"]
         return self
 
-    def asked(self, action, seconds=180, **arguments):
+    def asked(self, action, seconds=900, **arguments):
         """What the application answers: value, error, seconds."""
         self._link.settimeout(seconds)
         self._lines.write(json.dumps({"action": action} | arguments) + "\n")
@@ -127,14 +127,14 @@ class Application(job.Job):
             raise RuntimeError(f"the application has ended: {self.submitted.process.errors()[-2000:]}")
         return json.loads(line)
 
-    def ask(self, action, seconds=180, **arguments):
+    def ask(self, action, seconds=900, **arguments):
         """The value of an action that must not fail."""
         answer = self.asked(action, seconds, **arguments)
         if answer["error"]:
             raise RuntimeError(f"{action}: {answer['error'][:1500]}")
         return answer["value"]
 
-    def finish(self, seconds=60):
+    def finish(self, seconds=240):
         """Lets the application come to its end and returns its exit status."""
         self._link.shutdown(socket.SHUT_WR)
         status = self.submitted.process.wait(seconds)

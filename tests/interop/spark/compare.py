@@ -82,8 +82,8 @@ def _measured(bench, cluster, kind, most):
     tasks = EXECUTORS * CORES
     # Every executor and every Python worker is there and has done something else before the clock starts.
     application.ask("wait", tasks=tasks * 2, each=3)
-    s3 = application.asked("both", path=s3a(name), files=tasks, seconds=400)
-    first = application.asked("first_bytes", bucket=BUCKET, prefix=name, tasks=tasks, seconds=400)
+    s3 = application.asked("both", path=s3a(name), files=tasks, seconds=900)
+    first = application.asked("first_bytes", bucket=BUCKET, prefix=name, tasks=tasks, seconds=900)
     waits = [one["seconds"] for one in first["value"] or []]
     failed = [one["error"] for one in first["value"] or [] if one["error"]]
     row = {
