@@ -16,6 +16,9 @@ from web import free_port
 
 HERE = Path(__file__).resolve().parent
 
+FRUGAL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Jobs are short and the JVMs many: most of their time would be the optimising compiler's."""
+
 
 class Spark:
     """An installed version."""
@@ -39,7 +42,7 @@ class Cluster:
         log.mkdir(parents=True)
         port, self.master_ui, self.worker_ui = free_port(), free_port(), free_port()
         self.url = f"spark://127.0.0.1:{port}"
-        environment = spark.environment() | {"SPARK_DAEMON_MEMORY": "384m"}
+        environment = spark.environment() | {"SPARK_DAEMON_MEMORY": "384m", "SPARK_DAEMON_JAVA_OPTS": FRUGAL}
         run = [spark.home / "bin" / "spark-class"]
         self.master = Process([*run, "org.apache.spark.deploy.master.Master", "-h", "127.0.0.1", "-p", port,
                                "--webui-port", self.master_ui], log, environment, "master")
@@ -70,6 +73,7 @@ class Application(job.Job):
         return {
             "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.extraClassPath": self.spark.jars, "spark.executor.extraClassPath": self.spark.jars,
+            "spark.driver.extraJavaOptions": FRUGAL, "spark.executor.extraJavaOptions": FRUGAL,
             "spark.driver.memory": "512m", "spark.executor.memory": "512m", "spark.executor.cores": "1",
             "spark.ui.port": str(free_port()), "spark.sql.shuffle.partitions": "2",
             "spark.eventLog.enabled": "true", "spark.eventLog.compress": "false",

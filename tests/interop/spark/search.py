@@ -4,12 +4,12 @@ import subprocess
 from pathlib import Path
 
 from bench import BOB, equal, holds, until
-from cluster import command_lines, parent, s3a
+from cluster import FRUGAL, command_lines, parent, s3a
 from leaks import hay_of_files, hay_of_process, needles, search
 from services import BUCKET
 
 # So that a core dump has hundreds of megabytes and not thousands: less is reserved that nobody uses.
-SMALL = "-Xss512k -XX:CompressedClassSpaceSize=128m -XX:ReservedCodeCacheSize=96m -XX:+UseSerialGC"
+SMALL = f"{FRUGAL} -Xss512k -XX:CompressedClassSpaceSize=128m -XX:ReservedCodeCacheSize=96m"
 ARENAS = {"MALLOC_ARENA_MAX": "1"}
 CHUNK = 2 * 1024 * 1024
 NOTHING = bytes(CHUNK)
