@@ -31,9 +31,9 @@ def each_way_to_start(checks, bench, cluster):
                            s3a(f"example-{way}")], folder, environment, "run")
             wrapped = 0
             while run.ended() is None:
-                here = [line for line in command_lines().values() if line[:2] == [str(job.BINARY), "executor"]]
-                # One around Spark's driver, the others around executors.
-                wrapped = max(wrapped, sum("-Dspark.driver.port" in " ".join(line) for line in here))
+                lines = [" ".join(line) for line in command_lines().values() if line[:2] == [str(job.BINARY), "executor"]]
+                # An executor's JVM is told where Spark's driver is; the folder's keys say whose it is.
+                wrapped = max(wrapped, sum("-Dspark.driver.port" in line and f"{folder}/" in line for line in lines))
                 time.sleep(0.2)
             equal(run.ended(), 0, f"exit status; {run.errors()[-1500:]}")
             equal(run.output().splitlines()[-1], "rows: 1000", "what the job printed")
