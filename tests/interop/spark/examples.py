@@ -29,15 +29,17 @@ def each_way_to_start(checks, bench, cluster):
             environment = cluster.spark.environment() | {"PATH": path, "DRIVER": driver}
             run = Process(["sh", "-c", 'cd "$0" && exec ./run.sh "$@"', folder, version, master, "job.py",
                            s3a(f"example-{way}")], folder, environment, "run")
-            wrapped = 0
+            wrapped = set()
             while run.ended() is None:
-                lines = [" ".join(line) for line in command_lines().values() if line[:2] == [str(job.BINARY), "executor"]]
-                # An executor's JVM is told where Spark's driver is; the folder's keys say whose it is.
-                wrapped = max(wrapped, sum("-Dspark.driver.port" in line and f"{folder}/" in line for line in lines))
+                for line in command_lines().values():
+                    # The folder's keys say whose executor it is; its id, which one: while it starts, there are two of it.
+                    ours = line[:2] == [str(job.BINARY), "executor"] and f"{folder}/" in " ".join(line)
+                    if ours and "--executor-id" in line:
+                        wrapped.add(line[line.index("--executor-id") + 1])
                 time.sleep(0.2)
             equal(run.ended(), 0, f"exit status; {run.errors()[-1500:]}")
             equal(run.output().splitlines()[-1], "rows: 1000", "what the job printed")
-            equal(wrapped, executors, "safe-conduct executors around executors")
+            equal(len(wrapped), executors, "safe-conduct executors around executors")
             equal((len(proxy.calls), asked.users(), asked.refused()), (1, {ALICE}, []), "STS calls, users, refused")
             left = [str(file) for name in ("run", "run-spark") for file in (folder / name).glob("*")]
             equal(left, [], "files of endpoints")
