@@ -83,6 +83,8 @@ class Application(job.Job):
             "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
             # So that a failure is seen in seconds: S3A's own default is minutes.
             "spark.hadoop.fs.s3a.retry.limit": "1", "spark.hadoop.fs.s3a.attempts.maximum": "1",
+            # S3A of Spark 3.5 takes 503 for throttling, and waits twice as long each of 20 times.
+            "spark.hadoop.fs.s3a.retry.throttle.limit": "2",
             "spark.task.maxFailures": "1",
             "spark.executorEnv.AWS_ENDPOINT_URL_S3": self.s3, "spark.executorEnv.AWS_DEFAULT_REGION": "us-east-1",
         } | more

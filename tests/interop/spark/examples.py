@@ -43,7 +43,7 @@ def each_way_to_start(checks, bench, cluster):
             equal((len(proxy.calls), asked.users(), asked.refused()), (1, {ALICE}, []), "STS calls, users, refused")
             left = [str(file) for name in ("run", "run-spark") for file in (folder / name).glob("*")]
             equal(left, [], "files of endpoints")
-            holds(not [line for line in command_lines().values() if str(folder) in " ".join(line)], "a process is left")
+            holds(not [line for line in command_lines().values() if f"{folder}/" in " ".join(line)], "a process is left")
         proxy.stop()
 
 
