@@ -32,6 +32,7 @@ pub(crate) enum Role {
     Install { directory: PathBuf },
     Inspect(InspectOptions),
     Doctor(DoctorOptions),
+    Spark(SparkOptions),
 }
 
 /// What `doctor` is told.
@@ -68,6 +69,16 @@ pub(crate) struct InspectOptions {
     pub(crate) show_claims: bool,
 }
 
+/// What `spark` is told.
+#[derive(Debug)]
+pub(crate) struct SparkOptions {
+    pub(crate) version: String,
+    /// The folder to be made, which Spark is to take for the executors' Java.
+    pub(crate) java_home: Option<PathBuf>,
+    /// The program that the folder's `bin/java` is to start.
+    pub(crate) java: Option<PathBuf>,
+}
+
 /// What help is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
@@ -80,6 +91,7 @@ pub(crate) enum Topic {
     Install,
     Inspect,
     Doctor,
+    Spark,
 }
 
 impl Topic {
@@ -93,6 +105,7 @@ impl Topic {
             "install" => Self::Install,
             "inspect" => Self::Inspect,
             "doctor" => Self::Doctor,
+            "spark" => Self::Spark,
             _ => return None,
         })
     }
@@ -112,6 +125,9 @@ struct Collected {
     now: Option<Timestamp>,
     json: bool,
     show_claims: bool,
+    spark_version: Option<String>,
+    java_home: Option<PathBuf>,
+    java: Option<PathBuf>,
 }
 
 /// Reads the arguments behind the program's name.
@@ -133,6 +149,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
             Long("now") => collected.now = Some(seconds(&text(&mut parser, "--now")?)?),
             Long("json") => collected.json = true,
             Long("show-claims") => collected.show_claims = true,
+            Long("spark-version") => collected.spark_version = Some(text(&mut parser, "--spark-version")?),
+            Long("java-home") => collected.java_home = Some(value(&mut parser)?.into()),
+            Long("java") => collected.java = Some(value(&mut parser)?.into()),
             Value(value) if collected.topic.is_none() => {
                 let name = value.to_str().unwrap_or_default();
                 collected.topic = Some(Topic::of(name).ok_or(UsageError::NoSuchCommand)?);
@@ -192,10 +211,20 @@ impl Collected {
                 json: std::mem::take(&mut self.json),
                 show_claims: std::mem::take(&mut self.show_claims),
             }),
+            Topic::Spark => Role::Spark(SparkOptions {
+                version: self
+                    .spark_version
+                    .take()
+                    .ok_or(UsageError::Missing { what: "spark --spark-version VERSION" })?,
+                // Without a folder there is nothing that would start it.
+                java: if self.java_home.is_some() { self.java.take() } else { None },
+                java_home: self.java_home.take(),
+            }),
         };
         // Whatever is left over belongs to another command: said, rather than ignored.
-        let left_over = self.now.is_some() || self.json || self.show_claims;
-        if positional.next().is_some() || left_over { Err(UsageError::TooMany) } else { Ok(role) }
+        let of_inspect = self.now.is_some() || self.json || self.show_claims;
+        let of_spark = self.spark_version.is_some() || self.java_home.is_some() || self.java.is_some();
+        if positional.next().is_some() || of_inspect || of_spark { Err(UsageError::TooMany) } else { Ok(role) }
     }
 }
 
@@ -373,6 +402,13 @@ mod tests {
             ("doctor --now 1", UsageError::TooMany),
             ("driver extra", UsageError::TooMany),
             ("driver --json", UsageError::TooMany),
+            ("driver --spark-version 4.0", UsageError::TooMany),
+            ("driver --java-home d", UsageError::TooMany),
+            ("spark", UsageError::Missing { what: "spark --spark-version VERSION" }),
+            ("spark --spark-version 4.0 extra", UsageError::TooMany),
+            ("spark --spark-version 4.0 --json", UsageError::TooMany),
+            ("spark --spark-version 4.0 --java j", UsageError::TooMany),
+            ("inspect f --java j", UsageError::TooMany),
             ("driver --nope", UsageError::UnknownOption { option: "--nope".to_owned() }),
             ("driver --conf", UsageError::NoValue { option: "--conf".to_owned() }),
             ("driver --log-level trace", UsageError::LogLevel),

@@ -32,8 +32,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::Invocation;
-use role::{Command, Failure, doctor, driver, executor, help, inspect, install, keys, logger, ready, resolve};
-use safe_conduct::config::{DriverConfig, ExecutorConfig, Settings};
+use role::{Command, Failure, doctor, driver, executor, help, inspect, install, keys, logger, ready, resolve, spark};
+use safe_conduct::config::{DriverConfig, ExecutorConfig, Settings, SparkSettings};
 use safe_conduct::sys::process::CommandLine;
 
 /// Wipes every allocation when it is freed: what libraries leave behind of a token or a key is gone with it.
@@ -72,6 +72,15 @@ fn run(invocation: Invocation) -> Result<u8, Failure> {
         arguments::Role::Install { directory } => install::run(std::env::current_exe().ok(), directory)?,
         arguments::Role::Inspect(options) => return inspect::run(settings()?, options),
         arguments::Role::Doctor(options) => return doctor::run(settings(), options),
+        arguments::Role::Spark(options) => {
+            let own = SparkSettings::read(invocation.properties_file.as_deref(), &invocation.assignments)?;
+            let programs = spark::Programs {
+                own: std::env::current_exe().ok(),
+                java_home: std::env::var_os("JAVA_HOME"),
+                path: std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect(),
+            };
+            spark::run(options, settings()?, &own, &programs)?;
+        }
     }
     Ok(0)
 }

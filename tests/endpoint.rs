@@ -44,6 +44,16 @@ fn credentials_are_served_until_15_s_before_their_expiry_and_no_longer() {
     }
 }
 
+// AWS SDK for Java 1.12.262, 2.24.6 and 2.35.4 were seen to read `code` and `message` and to ignore `Code` and `Message`,
+// and version 2 to show the message alone; JavaScript, Go and others read the upper-case names.
+#[test]
+fn an_error_has_its_code_where_each_sdk_shows_it() {
+    let body = listening().ask(GOOD).body;
+    let message = "NO_CREDENTIALS_YET: No credentials have arrived yet. Safe-conduct's log says why.";
+    let fields = |code: &str, text: &str| format!(r#""{code}":"NO_CREDENTIALS_YET","{text}":"{message}""#);
+    assert_eq!(body, format!("{{{},{}}}", fields("Code", "Message"), fields("code", "message")));
+}
+
 #[test]
 fn a_wall_clock_that_stands_still_does_not_stretch_a_life() {
     let fixture = serving();

@@ -44,6 +44,27 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Property>, PropertiesError> {
     Ok(properties)
 }
 
+/// One line of a properties file, which [`parse`] and Java read as `key` and `value`.
+#[must_use]
+pub fn line(key: &str, value: &str) -> String {
+    let mut line = String::new();
+    for (text, between) in [(key, "="), (value, "\n")] {
+        for c in text.chars() {
+            match c {
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                '\t' => line.push_str("\\t"),
+                '\u{c}' => line.push_str("\\f"),
+                // In a value these need no escape; they may have one everywhere.
+                '\\' | '=' | ':' | ' ' | '#' | '!' => line.extend(['\\', c]),
+                other => line.push(other),
+            }
+        }
+        line.push_str(between);
+    }
+    line
+}
+
 /// What java.util.Properties calls white space.
 const WHITE: [char; 3] = [' ', '\t', '\u{c}'];
 
@@ -176,6 +197,15 @@ mod tests {
         );
         assert_eq!(one("a\\ b\\=c=d"), pair("a b=c", "d"));
         assert_eq!(one("a=\\u0041\\ud83d\\ude00\\q"), pair("a", "A\u{1f600}q"));
+    }
+
+    // The oracle is the reader above, whose expected values come from Java.
+    #[test]
+    fn a_line_that_is_written_reads_as_what_it_says() {
+        assert_eq!(line("a.b", "/opt/java"), "a.b=/opt/java\n");
+        for (key, value) in [("a", "b c"), ("#a", "!b"), ("a=b:c d", "=\\ \n\r\t\u{c}x"), ("a", "ä\u{1f600}")] {
+            assert_eq!(one(&line(key, value)), pair(key, value));
+        }
     }
 
     #[test]

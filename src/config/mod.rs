@@ -8,6 +8,7 @@ mod exchange;
 mod executor;
 mod raw;
 mod role;
+mod spark;
 mod table;
 mod targets;
 
@@ -17,4 +18,7 @@ pub use error::ConfigError;
 pub use exchange::{ExchangeConfig, IdentityConfig, KeysFrom};
 pub use executor::ExecutorConfig;
 pub use raw::Settings;
+pub use spark::{
+    Around, Bypass, S3A_PROVIDERS, S3aProvider, SparkSettings, UnknownSpark, executor_assignments, s3a_provider,
+};
 pub use table::{PREFIX, SETTINGS, Setting};

@@ -24,15 +24,8 @@ impl Settings {
     /// are ignored.
     pub fn read(properties_file: Option<&Path>, assignments: &[String]) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
-        if let Some(path) = properties_file {
-            let file = file::read(path, MAX_PROPERTIES_FILE).map_err(ConfigError::File)?;
-            for property in properties::parse(file.content.as_slice()).map_err(ConfigError::Properties)? {
-                settings.add(&property.key, &property.value)?;
-            }
-        }
-        for assignment in assignments {
-            let (key, value) = assignment.split_once('=').ok_or(ConfigError::NotAnAssignment)?;
-            settings.add(key.trim(), value)?;
+        for (key, value) in read_all(properties_file, assignments)? {
+            settings.add(&key, &value)?;
         }
         Ok(settings)
     }
@@ -138,6 +131,24 @@ impl Settings {
         let all = self.values.iter().filter(|(_, value)| !value.is_empty());
         all.filter_map(move |(key, value)| Some((key.strip_prefix(stem)?, value.as_str())))
     }
+}
+
+/// Every setting of `properties_file`, then of `assignments`, whoever's it is.
+pub(super) fn read_all(
+    properties_file: Option<&Path>,
+    assignments: &[String],
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut all = Vec::new();
+    if let Some(path) = properties_file {
+        let file = file::read(path, MAX_PROPERTIES_FILE).map_err(ConfigError::File)?;
+        let properties = properties::parse(file.content.as_slice()).map_err(ConfigError::Properties)?;
+        all.extend(properties.into_iter().map(|property| (property.key, property.value)));
+    }
+    for assignment in assignments {
+        let (key, value) = assignment.split_once('=').ok_or(ConfigError::NotAnAssignment)?;
+        all.push((key.trim().to_owned(), value.to_owned()));
+    }
+    Ok(all)
 }
 
 /// The refusal of the value of `key`.

@@ -1,6 +1,7 @@
 //! `safe-conduct executor`: asks the driver, serves its own pod, and runs the command once credentials are in hand.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +36,11 @@ pub(crate) fn run(config: ExecutorConfig, command: Option<Command>) -> Result<u8
     let _status = status::serve(config.status, &clock, move |at| source.snapshot(at))?;
     let trouble = Arc::new(Mutex::new(None));
     let (last, asked) = (Arc::clone(&trouble), Arc::clone(&clock));
+    let (held, lapsed) = (Arc::clone(&store), AtomicBool::new(false));
     let notify = Box::new(move |outcome: &AskOutcome| {
+        let newest = held.newest();
+        let left = newest.and_then(|newest| newest.credentials.servable_for(asked.moment()));
+        say_lapse(lapsed.swap(is_over(left), Ordering::Relaxed), is_over(left));
         watched.asked(outcome, asked.moment());
         let said = outcome.trouble().map(|(text, facts)| Trouble { text: text.to_string(), facts });
         *last.lock().unwrap_or_else(PoisonError::into_inner) = said;
@@ -74,6 +79,20 @@ pub(crate) fn client_settings(config: &ExecutorConfig) -> ClientSettings {
         name: config.name.clone(),
         accepted: AcceptedProperties::none().with(Scheme::s3a(), names),
         poll_interval: config.poll_interval,
+    }
+}
+
+/// There were credentials, and they may not be served any more.
+fn is_over(left: Option<Duration>) -> bool {
+    left.is_some_and(|left| left.is_zero())
+}
+
+/// Says once that clients are refused from now on, and once that they are served again.
+fn say_lapse(before: bool, now: bool) {
+    match (before, now) {
+        (false, true) => log::warn!("[CREDENTIALS_EXPIRED] nothing is served until the driver has newer credentials"),
+        (true, false) => log::info!("recovered from CREDENTIALS_EXPIRED"),
+        (false, false) | (true, true) => {}
     }
 }
 

@@ -19,6 +19,7 @@ commands:
   install DIR                  copy this program into DIR
   inspect FILE                 explain an identity token
   doctor [driver|executor]     check a configuration end to end
+  spark --spark-version V      print the settings that Spark needs, write the executors' Java folder
 
 options of every command:
   --properties-file FILE       a Spark properties file
@@ -116,6 +117,20 @@ Exit status: 0 if nothing failed, else that of the worst failure. No secret is p
   --json                       as one JSON document
 ";
 
+const SPARK: &str = "\
+usage: safe-conduct spark --spark-version VERSION [--java-home DIR [--java FILE]] [OPTIONS]
+
+Prints, as lines of a properties file, the settings that this version of Spark needs and that --properties-file and
+--conf do not have yet. A setting of the user's own is never changed; one that would lead around safe-conduct is
+warned of. Append the output to the file that spark-submit reads.
+
+  --spark-version VERSION      as spark-submit --version says it: 3.5.9, 4.0, 4.3.0
+  --java-home DIR              for standalone and local-cluster: also write DIR/bin/java, which starts an executor's JVM
+                               through `safe-conduct executor`, and print spark.executorEnv.JAVA_HOME. Needs the
+                               executor's settings: distribution.driver and distribution.keyFile (executors.pem)
+  --java FILE                  the JVM to start (default: that of $JAVA_HOME, else of $PATH)
+";
+
 /// Prints the help for `topic`.
 pub(crate) fn print(topic: Topic) -> Result<(), OutputError> {
     write(match topic {
@@ -128,6 +143,7 @@ pub(crate) fn print(topic: Topic) -> Result<(), OutputError> {
         Topic::Install => INSTALL,
         Topic::Inspect => INSPECT,
         Topic::Doctor => DOCTOR,
+        Topic::Spark => SPARK,
     })
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod pods;
 pub(crate) mod ready;
 pub(crate) mod resolve;
 pub(crate) mod serving;
+pub(crate) mod spark;
 pub(crate) mod status;
 
 use std::fmt;

@@ -25,27 +25,49 @@ pub(crate) type EndpointRequests = Arc<OnceLock<Counts<u16>>>;
 /// The endpoint before there is anything to serve: its token and files are ready, its port is not open.
 pub(crate) struct PreparedEndpoint {
     config: EndpointConfig,
-    files: EndpointFiles,
+    // Before the folder that they are in: fields are dropped in this order.
+    credentials_file: Option<CredentialsFile>,
+    files: OwnFiles,
     token: Arc<Secret>,
     requests: EndpointRequests,
-    credentials_file: Option<CredentialsFile>,
+}
+
+/// The endpoint's files: they go when the role ends, however it ends.
+struct OwnFiles {
+    files: EndpointFiles,
+    /// Their folder, if it was made for this run.
+    fresh: Option<PathBuf>,
+}
+
+impl Drop for OwnFiles {
+    fn drop(&mut self) {
+        let removed = self.files.remove().map_err(|error| error.to_string());
+        let folder = self.fresh.as_deref().map_or(Ok(()), file::remove_directory);
+        if let Err(error) = removed.and(folder.map_err(|error| error.to_string())) {
+            log::warn!("at the end: {error}");
+        }
+    }
 }
 
 /// The endpoint at work.
 pub(crate) struct Serving {
-    files: EndpointFiles,
+    // Before the folder that they are in: fields are dropped in this order.
+    credentials_file: Option<(RunningCredentialsFile, ProfileFiles)>,
+    files: OwnFiles,
     endpoint: RunningEndpoint,
     token: Arc<Secret>,
-    credentials_file: Option<(RunningCredentialsFile, ProfileFiles)>,
 }
 
 impl PreparedEndpoint {
     /// Makes the directory and the token file.
     pub(crate) fn new(mut config: EndpointConfig) -> Result<Self, Failure> {
         let random = SystemRandomness::new();
-        let directory = match &config.directory {
-            EndpointDirectory::Fixed(directory) => directory.clone(),
-            EndpointDirectory::FreshUnder(parent) => fresh_directory(parent, &random)?,
+        let (directory, fresh) = match &config.directory {
+            EndpointDirectory::Fixed(directory) => (directory.clone(), None),
+            EndpointDirectory::FreshUnder(parent) => {
+                let made = fresh_directory(parent, &random)?;
+                (made.clone(), Some(made))
+            }
         };
         let (files, token) = EndpointFiles::prepare(&directory, config.token_file.as_deref(), &random)?;
         let credentials_file = config
@@ -54,7 +76,7 @@ impl PreparedEndpoint {
             .map(|regions| CredentialsFile::prepare(&directory, regions, Arc::new(SystemRandomness::new())))
             .transpose()?;
         let requests = EndpointRequests::default();
-        Ok(Self { config, files, token: Arc::new(token), requests, credentials_file })
+        Ok(Self { config, files: OwnFiles { files, fresh }, token: Arc::new(token), requests, credentials_file })
     }
 
     /// Where its requests will be counted.
@@ -78,7 +100,7 @@ impl PreparedEndpoint {
         // It is opened once, so nobody has set this before.
         let _ = self.requests.set(endpoint.requests());
         let url = endpoint.url();
-        self.files.publish_url(&url, &SystemRandomness::new())?;
+        self.files.files.publish_url(&url, &SystemRandomness::new())?;
         log::info!("serving credentials at {url}");
         Ok(Serving { files: self.files, endpoint, token: self.token, credentials_file })
     }
@@ -93,7 +115,7 @@ impl Serving {
         };
         let url = self.endpoint.url();
         let profiles = self.credentials_file.as_ref().map(|(_, files)| files);
-        let token_file = self.files.token_file();
+        let token_file = self.files.files.token_file();
         let environment = sink::child_environment(inherited.into_iter(), &url, token_file, &self.token, profiles);
         if !environment.removed().is_empty() {
             log::warn!("removed from the command's environment: {}", environment.removed().join(", "));

@@ -182,8 +182,11 @@ fn container_credentials(credential: &ServiceCredential) -> Option<WipedBuffer> 
     Some(credential_json(&members))
 }
 
-/// An error in the form that AWS SDKs show to their users: so no input and no secret is ever part of it.
+/// An error in the form that AWS SDKs show to their users: so no input and no secret is ever part of it. The AWS SDKs for
+/// Java read the lower-case names only, and version 2 shows nothing but the message: so that begins with the code.
 fn error(status: Status, code: &str, message: &str) -> Answer {
-    let body = credential_json(&[("Code", JsonValue::Text(code)), ("Message", JsonValue::Text(message))]);
+    let message = format!("{code}: {message}");
+    let (code, message) = (JsonValue::Text(code), JsonValue::Text(&message));
+    let body = credential_json(&[("Code", code), ("Message", message), ("code", code), ("message", message)]);
     Answer::new(status, Content::Json, body)
 }

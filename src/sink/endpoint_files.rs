@@ -29,6 +29,8 @@ const MAX_URL_FILE: usize = 256;
 pub struct EndpointFiles {
     token_file: PathBuf,
     url_file: PathBuf,
+    /// The token is ours, not one that was there before.
+    made_token: bool,
 }
 
 impl EndpointFiles {
@@ -70,6 +72,18 @@ impl EndpointFiles {
         Ok(file::replace(&self.url_file, url.as_bytes(), random)?)
     }
 
+    /// Takes away the address, and the token unless it was there before: nobody answers to them any more.
+    ///
+    /// # Errors
+    /// [`EndpointFilesError::File`] if one cannot be removed.
+    pub fn remove(&self) -> Result<(), EndpointFilesError> {
+        file::remove(&self.url_file)?;
+        if self.made_token {
+            file::remove(&self.token_file)?;
+        }
+        Ok(())
+    }
+
     /// The endpoint's address and its token, as a running safe-conduct has left them.
     ///
     /// # Errors
@@ -93,8 +107,9 @@ impl EndpointFiles {
     fn at(directory: &Path, token_file: Option<&Path>) -> Self {
         // A command may change its working directory, so it is told whole paths. This asks for no file.
         let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let made_token = token_file.is_none();
         let token_file = token_file.map_or_else(|| directory.join("endpoint.token"), Path::to_owned);
-        Self { token_file: whole(token_file), url_file: whole(directory.join("endpoint.url")) }
+        Self { token_file: whole(token_file), url_file: whole(directory.join("endpoint.url")), made_token }
     }
 }
 
@@ -264,6 +279,24 @@ mod tests {
         assert_eq!(std::fs::read_to_string(files.token_file()).unwrap(), token.expose());
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&directory), mode(files.token_file())), (0o700, 0o600));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn at_the_end_the_files_are_gone_but_for_a_token_that_was_there_before() {
+        let (directory, random) = (folder(), SystemRandomness::new());
+        let (files, _) = EndpointFiles::prepare(&directory, None, &random).unwrap();
+        files.publish_url("http://127.0.0.1:7442/v1/credentials", &random).unwrap();
+        for _ in 0..2 {
+            files.remove().unwrap();
+            assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+        }
+        let existing = directory.join("from-a-secret");
+        std::fs::write(&existing, "a".repeat(MIN_TOKEN)).unwrap();
+        let (files, _) = EndpointFiles::prepare(&directory, Some(&existing), &random).unwrap();
+        files.remove().unwrap();
+        let left: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [existing]);
         std::fs::remove_dir_all(directory).unwrap();
     }
 

@@ -91,16 +91,13 @@ pub fn replace(path: &Path, content: &[u8], random: &dyn Random) -> Result<(), F
     finish_replacement(path, &temporary, write_new(&temporary, content, 0o600))
 }
 
-/// Takes a file away; one that is not there is no error.
+/// Writes a script of mode 0755, whole or not at all: where an older one was or anew.
 ///
 /// # Errors
-/// [`FileError`] if it stays.
-pub fn remove(path: &Path) -> Result<(), FileError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => sync_directory(path),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(FileError::io(path, &error)),
-    }
+/// [`FileError`]; the old file is then still there and the temporary one is gone.
+pub fn write_executable(path: &Path, content: &[u8], random: &dyn Random) -> Result<(), FileError> {
+    let temporary = temporary_beside(path, random)?;
+    finish_replacement(path, &temporary, write_new(&temporary, content, 0o755))
 }
 
 /// Takes away the files in a directory whose names begin with `prefix`. Without the directory there are none.
@@ -136,6 +133,29 @@ pub fn copy_executable(from: &Path, to: &Path, random: &dyn Random) -> Result<()
             .map_err(|error| FileError::io(&temporary, &error))
     });
     finish_replacement(to, &temporary, copied)
+}
+
+/// Takes a file away; one that is gone already is no error.
+///
+/// # Errors
+/// [`FileError`] if it is still there.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    gone(path, std::fs::remove_file(path))
+}
+
+/// Takes an empty folder away; one that is gone already is no error.
+///
+/// # Errors
+/// [`FileError`] if it is still there, because somebody has put something into it.
+pub fn remove_directory(path: &Path) -> Result<(), FileError> {
+    gone(path, std::fs::remove_dir(path))
+}
+
+fn gone(path: &Path, removed: std::io::Result<()>) -> Result<(), FileError> {
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::io(path, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a folder of mode 0700, or checks that an existing one is a folder that others cannot write to.
