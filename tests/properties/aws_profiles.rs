@@ -1,6 +1,7 @@
-//! Property of `codec::aws_profiles`: what is written reads back as what went in, under any reader's trimming.
+//! Property of `codec::aws_profiles`: what is written reads back as what went in, under any reader's trimming, and a
+//! command is two words to whoever splits it.
 
-use safe_conduct::codec::aws_profiles::{ProfileFile, ProfileValue, ProfilesBuilder};
+use safe_conduct::codec::aws_profiles::{PlainPath, ProfileFile, ProfileValue, ProfilesBuilder};
 use safe_conduct::name::TargetName;
 
 /// A profile's name and its values in their order.
@@ -15,6 +16,17 @@ pub fn check(data: &[u8]) {
         let mut pieces = line.split('|');
         let Ok(name) = TargetName::new(pieces.next().unwrap_or_default()) else { continue };
         profiles.push((name, pieces.take(KEYS.len()).map(|piece| piece.replace('\\', "\n")).collect()));
+    }
+    for path in profiles.iter().flat_map(|(_, values)| values) {
+        let read = PlainPath::new(path);
+        assert_eq!(read.is_ok(), is_one_word(path), "{path:?}");
+        let name = TargetName::new("logs").expect("a name");
+        if let Ok(path) = read {
+            let mut builder = ProfilesBuilder::new(ProfileFile::Credentials);
+            builder.add(&name, &[("credential_process", ProfileValue::Cat(&path))]).expect("one word");
+            let line = format!("[logs]\ncredential_process = cat {}\n", path.as_path().display());
+            assert_eq!(builder.finish().as_slice(), line.as_bytes());
+        }
     }
     for file in [ProfileFile::Credentials, ProfileFile::Config] {
         let mut builder = ProfilesBuilder::new(file);
@@ -32,6 +44,12 @@ pub fn check(data: &[u8]) {
         let written = std::str::from_utf8(written.as_slice()).expect("ASCII");
         assert_eq!(read(written, file), expected);
     }
+}
+
+/// An absolute path without a character that a shell, or a splitter of commands, gives a meaning.
+fn is_one_word(path: &str) -> bool {
+    let plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-";
+    path.starts_with('/') && path.chars().all(|c| plain.contains(c))
 }
 
 fn is_plain(value: &str) -> bool {
