@@ -1,7 +1,9 @@
 //! The strict JSON reader and the wiped JSON writer, rule by rule.
 
 use safe_conduct::Secret;
-use safe_conduct::codec::json::{Json, JsonError, JsonLimits, JsonObject, JsonValue, OtherType, credential_json};
+use safe_conduct::codec::json::{
+    Json, JsonError, JsonLimits, JsonLine, JsonObject, JsonValue, OtherType, credential_json,
+};
 
 const LIMITS: JsonLimits = JsonLimits { bytes: 200, depth: 3, values: 6 };
 
@@ -122,4 +124,21 @@ fn half_of_a_surrogate_pair_is_no_character_and_a_whole_one_is() {
         assert!(JsonObject::parse(whole.as_bytes(), &LIMITS).is_ok(), "{fine}");
         assert!(matches!(error(&cut), JsonError::Syntax { .. }), "{cut}");
     }
+}
+
+#[test]
+fn a_line_of_json_holds_texts_numbers_flags_and_a_list_of_lines() {
+    let step = |name: &str| {
+        let mut line = JsonLine::default();
+        line.text("step", name);
+        line
+    };
+    let mut line = step("a\n\"b\"");
+    line.number("n", u64::MAX);
+    line.flag("good", false);
+    line.objects("none", std::iter::empty());
+    line.objects("via", ["one", "two"].map(step).into_iter());
+    let expected =
+        r#"{"step":"a\n\"b\"","n":18446744073709551615,"good":false,"none":[],"via":[{"step":"one"},{"step":"two"}]}"#;
+    assert_eq!(line.finish(), expected);
 }
