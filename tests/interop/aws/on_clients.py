@@ -73,12 +73,14 @@ class Running:
                                      status_listen=f"127.0.0.1:{status}")
         self.process = self.executor.process
         self.answered = 0
+        self.token = None
 
     def look(self):
-        """Notes how many credentials its endpoint has given out by now, and whether it has ended."""
+        """Notes how many credentials its endpoint has given out by now, and whether it has ended. Its token is gone then."""
         try:
             with urllib.request.urlopen(self._metrics, timeout=2) as answer:
                 text = answer.read().decode()
+            self.token = (self.executor.directory / "endpoint.token").read_text()
         except OSError:
             return self.process.ended() is not None
         found = re.search(r'^safe_conduct_endpoint_requests_total\{status="200"\} (\d+)$', text, re.MULTILINE)
@@ -112,7 +114,8 @@ def unmodified_clients(checks, bench):
         hay = {place: text for it in running for place, text in _said(it).items()}
         equal(leaks.search(bench.issuer.minted, hay), [], "identity tokens")
         shown = {part for pair in secrets.values() for part in pair}
-        shown |= {(it.executor.directory / "endpoint.token").read_text() for it in running}
+        equal([it.name for it in running if not it.token], [], "clients whose endpoint's token was not seen")
+        shown |= {it.token for it in running}
         equal([place for place, text in hay.items() if any(part.encode() in text for part in shown)], [], "secrets")
     job.stop()
     proxy.stop()
