@@ -170,7 +170,7 @@ def late_executors(checks, bench, cluster):
         equal(application.ask("wait", tasks=24, each=4), 24, "tasks")
         equal(application.ask("count"), 8, "executors by Spark's own count")
         equal(application.ask("both", path=s3a("late/all"), files=32), [2000, 1999000], "rows, sum")
-        equal(application.ask("boto3", bucket=BUCKET, prefix="late", tasks=32), [True] * 32, "boto3")
+        equal(application.ask("boto3", bucket=BUCKET, prefix="late-boto3", tasks=32), [True] * 32, "boto3")
         equal(len(application.jvms()), 8, "executors' JVMs")
         equal((asked.users(), asked.refused(), asked.expired(proxy.expiries)), ({ALICE}, [], []), "users, refused, late")
     with checks.that(f"{version}: (8) with eight executors, a renewal is one STS call"):
