@@ -8,6 +8,7 @@ use super::error::ConfigError;
 use super::raw::{Settings, full, read_all};
 use super::table::PREFIX;
 use crate::error::{Actionable, Facts, Fault, Retry};
+use crate::sink::{OURS, REMOVED};
 
 /// The S3A credentials provider that finds our endpoint with the AWS SDK of a Spark version.
 #[derive(Debug)]
@@ -153,10 +154,11 @@ fn why_around(key: &str, value: &str, provider: &'static S3aProvider, java_home:
         return java_home.filter(|home| *home != value).map(|_| Around::OtherJava);
     }
     if let Some(name) = key.strip_prefix("spark.executorEnv.") {
-        return (ENVIRONMENT.contains(&name) || SIDECAR_ENVIRONMENT.contains(&name)).then_some(Around::Environment);
+        // The wrapper tells an executor where our endpoint is; Python workers would get the value of this key again.
+        return (REMOVED.contains(&name) || OURS.contains(&name)).then_some(Around::Environment);
     }
     if let Some(name) = key.strip_prefix("spark.kubernetes.driverEnv.") {
-        return ENVIRONMENT.contains(&name).then_some(Around::Environment);
+        return REMOVED.contains(&name).then_some(Around::Environment);
     }
     let java_options = key.ends_with(".extraJavaOptions") || key.ends_with(".defaultJavaOptions");
     if java_options && value.contains("-Daws.") {
@@ -164,26 +166,6 @@ fn why_around(key: &str, value: &str, provider: &'static S3aProvider, java_home:
     }
     (key == "spark.hadoop.hadoop.security.credential.provider.path").then_some(Around::StaticKey)
 }
-
-/// Variables that win over our endpoint.
-const ENVIRONMENT: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-];
-
-/// Variables that say where our endpoint is: a driver beside its sidecar is told by these; an executor is told by the
-/// wrapper, and Python workers would get the value of `spark.executorEnv` again.
-const SIDECAR_ENVIRONMENT: &[&str] = &[
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_EC2_METADATA_DISABLED",
-];
 
 /// `option` is a key behind `fs.s3a.`, or behind `fs.s3a.bucket.NAME.`, where a name may have dots.
 fn why_around_in_s3a(option: &str, value: &str, provider: &'static S3aProvider) -> Option<Around> {

@@ -10,7 +10,7 @@ use crate::sys::environment::ChildEnvironment;
 
 /// What would take an SDK to other credentials than ours: static keys, a profile, a role and a token of the pod's own,
 /// and ECS's form of the endpoint's address, which wins over ours in every SDK.
-const REMOVED: [&str; 7] = [
+pub(crate) const REMOVED: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -29,6 +29,10 @@ const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 /// No fallback to the node's role.
 const NO_INSTANCE_METADATA: &str = "AWS_EC2_METADATA_DISABLED";
+
+/// What says where our endpoint is.
+pub(crate) const OURS: [&str; 4] = [URL, TOKEN_FILE, TOKEN, NO_INSTANCE_METADATA];
+
 /// Clients read either, and the lower-case one first.
 const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 

@@ -14,4 +14,5 @@ pub use credentials_file::{
 pub use endpoint::{EndpointError, EndpointSettings, LoopbackEndpoint, PATH, RunningEndpoint};
 pub use endpoint_files::{EndpointFiles, EndpointFilesError, MAX_TOKEN, MIN_TOKEN};
 pub use environment::child_environment;
+pub(crate) use environment::{OURS, REMOVED};
 pub use process_json::process_json;
