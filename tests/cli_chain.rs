@@ -4,19 +4,21 @@
 
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/requests.rs"]
+mod requests;
 #[path = "support/signature.rs"]
 mod signature;
 #[path = "support/tokens.rs"]
 mod tokens;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use folder::Folder;
+use requests::Request;
 use safe_conduct::identity::Algorithm;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::time::{Clock, Timestamp};
@@ -24,13 +26,6 @@ use safe_conduct::time::{Clock, Timestamp};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_safe-conduct");
 const POLICY: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
-
-/// A request as it came.
-struct Request {
-    path: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
 
 /// An STS that answers from a list, and keeps what it was asked. It ends with the test's process.
 struct Sts {
@@ -48,11 +43,9 @@ impl Sts {
             let mut answers = answers.into_iter();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                kept.lock().unwrap().push(read(&mut stream));
+                kept.lock().unwrap().push(Request::read(&mut stream));
                 let (status, body) = answers.next().unwrap_or((500, "no answer is left".to_owned()));
-                let head =
-                    format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+                requests::answer(&mut stream, status, "", &body);
             }
         });
         Self { url, requests }
@@ -61,26 +54,6 @@ impl Sts {
     fn bodies(&self) -> Vec<String> {
         self.requests.lock().unwrap().iter().map(|request| request.body.clone()).collect()
     }
-}
-
-fn read(stream: &mut TcpStream) -> Request {
-    let mut reader = BufReader::new(stream);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap() <= 2 {
-            break;
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-    let header =
-        |line: &String| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-    let headers: Vec<_> = lines[1..].iter().filter_map(header).collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse().unwrap();
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    Request { path, headers, body: String::from_utf8(body).unwrap() }
 }
 
 fn now() -> Timestamp {
@@ -178,7 +151,7 @@ fn a_chain_gives_one_credential_and_one_audit_line_that_names_each_step() {
     assert!(!requests[0].headers.iter().any(|(name, _)| name == "authorization"));
     for (n, request) in [(1, &requests[1]), (2, &requests[2])] {
         let secret = format!("PLANTED-secret-{n}");
-        let scope = signature::scope_of(&request.path, &request.headers, request.body.as_bytes(), &secret).unwrap();
+        let scope = signature::scope_of(request.path(), &request.headers, request.body.as_bytes(), &secret).unwrap();
         let (day, rest) = scope.split_once('/').unwrap();
         assert_eq!(rest, "eu-central-1/sts/aws4_request");
         assert!(request.headers.contains(&("x-amz-security-token".to_owned(), format!("PLANTED-session-{n}"))));

@@ -6,6 +6,8 @@
 mod driver;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/requests.rs"]
+mod requests;
 #[path = "support/tokens.rs"]
 mod tokens;
 

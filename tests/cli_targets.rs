@@ -4,6 +4,8 @@
 
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/requests.rs"]
+mod requests;
 #[path = "support/tokens.rs"]
 mod tokens;
 
@@ -13,6 +15,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use folder::Folder;
+use requests::Request;
 use safe_conduct::identity::Algorithm;
 use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::time::Clock;
@@ -158,25 +161,14 @@ fn sts() -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let (mut line, mut length) = (String::new(), 0);
-            while reader.read_line(&mut line).unwrap() > 2 {
-                let (name, value) = line.split_once(':').unwrap_or_default();
-                if name.eq_ignore_ascii_case("content-length") {
-                    length = value.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let body = String::from_utf8(body).unwrap();
+            let mut stream = stream.unwrap();
+            let body = Request::read(&mut stream).body;
             let action = body.strip_prefix("Action=").unwrap().split('&').next().unwrap();
             let role = body.split("role%2F").nth(1).unwrap().split('&').next().unwrap();
             // What a policy of the session allows is only seen in the key's name.
             let narrowed = if body.contains("&Policy=") { "NARROWED" } else { "" };
             let answer = credentials(action, &format!("{role}{narrowed}"));
-            let head = format!("HTTP/1.1 200 -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
-            reader.get_mut().write_all(format!("{head}{answer}").as_bytes()).unwrap();
+            requests::answer(&mut stream, 200, "", &answer);
         }
     });
     url

@@ -6,6 +6,8 @@
 mod folder;
 #[path = "properties/http_date.rs"]
 mod http_date;
+#[path = "support/requests.rs"]
+mod requests;
 #[path = "support/services.rs"]
 mod services;
 #[path = "support/signature.rs"]
@@ -180,7 +182,7 @@ fn a_driver_that_is_set_up_well_has_only_ok_and_one_exchange_is_made_and_audited
     let audit = std::fs::read_to_string(world.folder.path("audit.jsonl")).unwrap();
     assert!(audit.contains("\"event\":\"exchange\"") && audit.lines().count() == 1, "{audit}");
     let [asked] = world.services.of("Action=GetCallerIdentity").try_into().ok().unwrap();
-    let scope = signature::scope_of("/sts", &asked.headers, &asked.body, SECRET).unwrap();
+    let scope = signature::scope_of("/sts", &asked.headers, asked.body.as_bytes(), SECRET).unwrap();
     assert!(scope.ends_with("/us-east-1/sts/aws4_request"), "{scope}");
     assert!(asked.headers.contains(&("x-amz-security-token".to_owned(), SESSION.to_owned())));
 }

@@ -10,6 +10,7 @@ use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::time::Clock;
 
 use crate::folder::Folder;
+use crate::requests::{self, Request};
 use crate::tokens;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_safe-conduct");
@@ -85,26 +86,12 @@ pub fn sts(status: u16, answer: String) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            respond(stream.unwrap(), status, &answer);
+            let mut stream = stream.unwrap();
+            let _ = Request::read(&mut stream);
+            requests::answer(&mut stream, status, "", &answer);
         }
     });
     url
-}
-
-pub fn respond(stream: TcpStream, status: u16, answer: &str) {
-    let mut reader = BufReader::new(stream);
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).unwrap() > 2 {
-        let (name, value) = line.split_once(':').unwrap_or_default();
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().unwrap();
-        }
-        line.clear();
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
-    reader.get_mut().write_all(format!("{head}{answer}").as_bytes()).unwrap();
 }
 
 pub fn credentials() -> String {

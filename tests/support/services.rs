@@ -1,8 +1,7 @@
 //! An issuer and an STS on loopback for the binary, each answer as a test wants it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use safe_conduct::sys::clock::SystemClock;
 use safe_conduct::time::{Clock, Timestamp};
 
 use crate::http_date;
+use crate::requests::{self, Request};
 
 /// The secret access key and the session token that the STS gives out.
 pub const SECRET: &str = "PLANTED-secret";
@@ -42,14 +42,6 @@ pub struct Answers {
     pub caller: Option<(u16, String)>,
 }
 
-/// A request as it came.
-#[derive(Clone)]
-pub struct Request {
-    pub line: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
 /// Both of them, on one port.
 pub struct Services {
     pub address: SocketAddr,
@@ -67,19 +59,15 @@ impl Services {
         let answers = Answers { issuers_date, sts_date, discovery: None, jwks, exchange, denied, caller: None };
         let services =
             Self { address, answers: Arc::new(Mutex::new(answers)), requests: Arc::new(Mutex::new(Vec::new())) };
-        let (answers, requests) = (Arc::clone(&services.answers), Arc::clone(&services.requests));
+        let (answers, seen) = (Arc::clone(&services.answers), Arc::clone(&services.requests));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let request = read(&mut stream);
+                let request = Request::read(&mut stream);
                 let answers = answers.lock().unwrap().clone();
                 let (status, date, body) = answer(&request, &answers, address);
-                requests.lock().unwrap().push(request);
-                let length = body.len();
-                let head =
-                    format!("HTTP/1.1 {status} -\r\n{date}content-length: {length}\r\nconnection: close\r\n\r\n");
-                // Whoever asked may have gone.
-                let _ = stream.write_all(format!("{head}{body}").as_bytes());
+                seen.lock().unwrap().push(request);
+                requests::answer(&mut stream, status, &date, &body);
             }
         });
         services
@@ -92,38 +80,15 @@ impl Services {
     /// The requests so far that `action` stands in.
     pub fn of(&self, action: &str) -> Vec<Request> {
         let all = self.requests.lock().unwrap().clone();
-        all.into_iter().filter(|request| String::from_utf8_lossy(&request.body).contains(action)).collect()
+        all.into_iter().filter(|request| request.body.contains(action)).collect()
     }
-}
-
-fn read(stream: &mut TcpStream) -> Request {
-    let mut reader = BufReader::new(stream);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap() <= 2 {
-            break;
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let line = if lines.is_empty() { String::new() } else { lines.remove(0) };
-    let headers: Vec<(String, String)> = lines
-        .iter()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
-    reader.read_exact(&mut body).unwrap();
-    Request { line, headers, body }
 }
 
 fn answer(request: &Request, answers: &Answers, at: SocketAddr) -> (u16, String, String) {
-    let path = request.line.split(' ').nth(1).unwrap_or_default();
     let of_issuer = date(answers.issuers_date);
     let of_sts = date(answers.sts_date);
-    let form = String::from_utf8_lossy(&request.body);
-    match path {
+    let form = &request.body;
+    match request.path() {
         "/.well-known/openid-configuration" => {
             let document = format!("{{\"issuer\":\"http://{at}\",\"jwks_uri\":\"http://{at}/keys\"}}");
             let (status, body) = answers.discovery.clone().unwrap_or((200, document));
